@@ -1,0 +1,1 @@
+"""The paper contract: what a paper's config declares, and its components built and called by name."""

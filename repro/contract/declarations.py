@@ -1,0 +1,137 @@
+"""What a paper's configuration declares: tensors, properties, ablations. Validated all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from repro.errors import ConfigError
+
+DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class TensorDeclaration:
+    """One named tensor. `axes` are names of sizes (the same name has the same size everywhere) or fixed integers.
+
+    `padding` is the value that fills the unused end of an axis; `indexes` names the axis or size that integer values
+    index; `random` is the distribution of a noise tensor; `output_of` names the module that returns the tensor;
+    `optional` inputs are passed only when a check wants to fix them.
+    """
+
+    name: str
+    axes: tuple[str | int, ...]
+    dtype: str = "float32"
+    meaning: str = ""
+    padding: int | float | None = None
+    indexes: str | None = None
+    random: str | None = None
+    range: tuple[float, float] | None = None
+    optional: bool = False
+    output_of: str | None = None
+
+    @property
+    def is_floating(self) -> bool:
+        return "float" in self.dtype
+
+
+@dataclass(frozen=True)
+class PropertyDeclaration:
+    """A semantic fact of the paper, decided by the check of the same name with these options."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A named change of the configuration, with what the paper says it does."""
+
+    name: str
+    changes: dict[str, Any]
+    says: str = ""
+    claim: str | None = None
+
+
+@dataclass(frozen=True)
+class TrickyPart:
+    """Something that is easy to get wrong, where the paper hides it, and the check or question that guards it."""
+
+    part: str
+    hidden_in: str
+    guard: str
+
+
+def read_tensors(section: Mapping[str, Any] | None) -> tuple[dict[str, TensorDeclaration], list[str]]:
+    """Declarations by name, and every fault found as "key: got …, need …"."""
+    declared: dict[str, TensorDeclaration] = {}
+    faults: list[str] = []
+    known = set(TensorDeclaration.__dataclass_fields__) - {"name"}
+    for name, entry in (section or {}).items():
+        key = f"tensors.{name}"
+        if not isinstance(entry, Mapping):
+            faults.append(f"{key}: got {entry!r}, need a mapping such as {{axes: [batch], dtype: int64, meaning: …}}")
+            continue
+        for unknown in sorted(set(entry) - known):
+            faults.append(f"{key}.{unknown}: unknown; known are {', '.join(sorted(known))}")
+        axes = entry.get("axes")
+        if not isinstance(axes, Sequence) or isinstance(axes, str) or not all(isinstance(a, (str, int)) for a in axes):
+            faults.append(f"{key}.axes: got {axes!r}, need a list of axis names, for example [batch, length]")
+            continue
+        dtype = entry.get("dtype", "float32")
+        if dtype not in DTYPES:
+            faults.append(f"{key}.dtype: got {dtype!r}, need one of {', '.join(DTYPES)}")
+            continue
+        bounds = entry.get("range")
+        if bounds is not None and (not isinstance(bounds, Sequence) or len(bounds) != 2):
+            faults.append(f"{key}.range: got {bounds!r}, need [lowest, highest]")
+            continue
+        values = {k: v for k, v in entry.items() if k in known}
+        values.update(axes=tuple(axes), dtype=dtype, range=tuple(bounds) if bounds is not None else None)
+        declared[name] = TensorDeclaration(name=name, **values)
+    return declared, faults
+
+
+def read_properties(section: Sequence[Mapping[str, Any]] | None) -> tuple[list[PropertyDeclaration], list[str]]:
+    properties: list[PropertyDeclaration] = []
+    faults: list[str] = []
+    for position, entry in enumerate(section or ()):
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("property"), str):
+            faults.append(f"properties[{position}]: got {entry!r}, need {{property: <check>, …options}}")
+            continue
+        options = {key: value for key, value in entry.items() if key != "property"}
+        properties.append(PropertyDeclaration(entry["property"], options))
+    return properties, faults
+
+
+def read_ablations(section: Mapping[str, Any] | None) -> tuple[dict[str, Ablation], list[str]]:
+    ablations: dict[str, Ablation] = {}
+    faults: list[str] = []
+    for name, entry in (section or {}).items():
+        key = f"ablations.{name}"
+        changes = entry.get("changes") if isinstance(entry, Mapping) else None
+        if not isinstance(changes, Mapping) or not changes:
+            faults.append(f"{key}: got {entry!r}, need {{changes: {{model.part: none}}, says: what the paper says}}")
+            continue
+        ablations[name] = Ablation(name, dict(changes), entry.get("says") or "", entry.get("claim"))
+    return ablations, faults
+
+
+def read_tricky_parts(section: Sequence[Any] | None) -> tuple[list[TrickyPart], list[str]]:
+    parts: list[TrickyPart] = []
+    faults: list[str] = []
+    for position, entry in enumerate(section or ()):
+        missing = [k for k in ("part", "hidden_in", "guard") if not (isinstance(entry, Mapping) and entry.get(k))]
+        if missing:
+            faults.append(f"paper.tricky_parts[{position}]: missing {', '.join(missing)}")
+            continue
+        parts.append(TrickyPart(str(entry["part"]), str(entry["hidden_in"]), str(entry["guard"])))
+    return parts, faults
+
+
+def raise_all(faults: Sequence[str], where: str) -> None:
+    """Raise one `ConfigError` that lists every fault; nothing when there is none."""
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(f"{where} has {count}:\n" + "\n".join(f"  {fault}" for fault in faults))
