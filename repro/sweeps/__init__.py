@@ -1,0 +1,1 @@
+"""Studies, trials and the worker processes that run them: one engine for sweeps, ablations and seeds."""
