@@ -1,0 +1,238 @@
+"""From overrides to one resolved config: Hydra composes it, the paper's deltas apply, and what is wrong is said at once."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro.configuration import secrets
+from repro.configuration.deltas import apply_when, leaves_of, near_keys, set_value
+from repro.configuration.folders import options, package_conf
+from repro.configuration.locate import locate, shown
+from repro.configuration.overrides import GROUPS, check_choices, parse
+from repro.configuration.validate import validate
+from repro.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config.
+
+    `config` is resolved: no interpolation is left, and `when` is applied and gone. `choices` says which option each
+    group took (`{"paper": "transformer", "data": "numbers", "scale": "laptop", …}`); `overrides` is what was typed;
+    `changed` the keys that `when` set; `unresolved` the same config with its interpolations.
+    """
+
+    config: DictConfig
+    choices: dict[str, str]
+    overrides: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unresolved: DictConfig | None = None
+    from_environment: frozenset[str] = field(default=frozenset())
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Composed:
+        """The same with other values at some dotted keys, before interpolations resolve: `{"model.width": 4}` reaches
+        all that refers to the width. ConfigError for a key that does not exist.
+        """
+        assert self.unresolved is not None
+        unresolved = copy.deepcopy(self.unresolved)
+        for key, value in leaves_of(changes).items():
+            set_value(unresolved, key, value, "The change")
+        files = _files(self.choices)
+        return Composed(
+            config=_resolve(unresolved, files),
+            choices=self.choices,
+            overrides=self.overrides,
+            changed=self.changed,
+            unresolved=unresolved,
+            from_environment=_learn_secrets(unresolved),
+        )
+
+    @property
+    def typed(self) -> list[str]:
+        """The overrides with their secrets masked: what may be printed or written."""
+        return [secrets.mask_text(override) for override in self.overrides]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # in another process, which must not print this config's secrets either
+        self.__dict__.update(state)
+        if self.unresolved is not None:
+            _learn_secrets(self.unresolved)
+
+
+def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
+    """Compose conf/ with overrides such as `["paper=transformer", "model.width=64"]`.
+
+    `strict` also checks the values of the harness's own settings and that the paper accepts the data set. Every fault is
+    a ConfigError that names the key or the file and line, what was got and what is needed.
+    """
+    secrets.remember_overrides(overrides)
+    parsed = parse(overrides)
+    check_choices(parsed)
+    composed = _hydra(overrides, parsed)
+    choices = _choices(composed)
+    files = _files(choices)
+    from omegaconf import OmegaConf, open_dict
+
+    with open_dict(composed):
+        del composed["hydra"]
+    overridden = [override.key_or_group for override in parsed if override.key_or_group not in GROUPS]
+    try:
+        changed = apply_when(composed, choices, overridden)
+    except ConfigError as error:
+        raise ConfigError(_at(locate("when", files), error.message), error.hint) from error
+    with open_dict(composed):
+        composed.pop("when", None)
+    OmegaConf.set_struct(composed, True)
+    from_environment = _learn_secrets(composed)
+    result = Composed(
+        config=_resolve(composed, files),
+        choices=choices,
+        overrides=tuple(overrides),
+        changed=tuple(changed),
+        unresolved=composed,
+        from_environment=from_environment,
+    )
+    if strict:
+        validate(result.config, choices, files)
+    return result
+
+
+def _hydra(overrides: Sequence[str], parsed: Sequence[Override]) -> DictConfig:
+    """Hydra's own composition, with its `hydra` node, or a ConfigError."""
+    import yaml
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.plugins import Plugins
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from repro.configuration.current_folder import CurrentFolderSource
+
+    Plugins.instance().register(CurrentFolderSource)
+    try:
+        with initialize_config_dir(str(package_conf()), version_base="1.3", job_name="repro"):
+            return hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+    except yaml.MarkedYAMLError as error:
+        raise _yaml_error(error) from error
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        # a ValueError is how Hydra reports a malformed defaults list, an OSError a file that is no mapping
+        raise _explain(error, overrides, parsed) from error
+
+
+def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Override]) -> ConfigError:
+    text = str(error)
+    match = re.search(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'|The value of '(?P<other>[^']+)'", text)
+    failed = re.search(r"Error merging override (?P<line>.*)", text)
+    bad = None
+    for override in parsed:
+        named = match and override.key_or_group in (match["key"], match["other"])
+        if named or (failed and override.input_line == failed["line"].strip()):
+            bad = override
+    if bad is not None:
+        # what else could have been meant is known once everything but this override is composed
+        rest = [line for line, other in zip(overrides, parsed, strict=True) if other is not bad and not _after(other, bad)]
+        config = _hydra(rest, [other for other in parsed if other is not bad and not _after(other, bad)])
+        del config["hydra"]
+        cause = error.__cause__
+        if match:
+            return ConfigError(
+                f"The override {bad.input_line!r}: there is no key {bad.key_or_group}.", near_keys(config, bad.key_or_group)
+            )
+        return ConfigError(f"The override {bad.input_line!r} does not fit: {_first(cause or error)}.")
+    for override in parsed:
+        if override.key_or_group.split("@")[0] in text and override.package is not None:
+            return ConfigError(f"The override {override.input_line!r} does not fit: {_first(error)}.")
+    return ConfigError(f"The configuration cannot be composed: {_first(error)}.", _rest(text))
+
+
+def _after(override: Override, bad: Override) -> bool:
+    return override.key_or_group.startswith(f"{bad.key_or_group}.")
+
+
+def _first(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def _rest(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()][1:]
+    return " ".join(line for line in lines if "hydra://" not in line and "See http" not in line)[:400]
+
+
+def _yaml_error(error: Any) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    where = f"{shown(Path(mark.name))} line {mark.line + 1}, column {mark.column + 1}" if mark else "A config file"
+    context = f" ({error.context})" if error.context else ""
+    return ConfigError(
+        f"{where}: this is not YAML: {error.problem}{context}.",
+        "Often an indent, a missing blank after a colon, or a ':' in text that needs quotes.",
+    )
+
+
+def _choices(composed: DictConfig) -> dict[str, str]:
+    chosen = composed.hydra.runtime.choices
+    return {group: str(chosen[group]) for group in GROUPS if chosen.get(group) is not None}
+
+
+def _files(choices: Mapping[str, str]) -> list[Path]:
+    """The files that a choice of options reads, later ones winning."""
+    files = [package_conf() / "config.yaml", *sorted((package_conf() / "phase").glob("*.yaml"))]
+    order = ("type", "scale", "launcher", "sweep", "data", "paper")
+    return files + [options(group)[choices[group]] for group in order if choices.get(group) in options(group)]
+
+
+def _learn_secrets(unresolved: DictConfig) -> frozenset[str]:
+    """Remember every secret of a config, so that no output of this process shows it; keys set by the environment."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    raw = OmegaConf.to_container(unresolved, resolve=False)
+    assert isinstance(raw, dict)
+    plain = {str(key): value for key, value in raw.items()}
+    keys = secrets.from_environment(plain)
+    values = secrets.secret_values(plain) | secrets.environment_values(plain)
+    for key in keys:
+        try:
+            value = OmegaConf.select(unresolved, key)
+        except OmegaConfBaseException:
+            continue  # reported, masked, when the config is resolved
+        if isinstance(value, str) and len(value) >= 4:
+            values.add(value)
+    secrets.remember((value for value in values if "${" not in value), keys)
+    return keys
+
+
+def _resolve(unresolved: DictConfig, files: Iterable[Path]) -> DictConfig:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
+
+    resolved = copy.deepcopy(unresolved)
+    try:
+        OmegaConf.resolve(resolved)
+    except (InterpolationResolutionError, GrammarParseError) as error:
+        key = getattr(error, "full_key", None) or ""
+        hint = ""
+        missing = re.search(r"Interpolation key '([^']+)' not found", str(error))
+        if missing:
+            hint = near_keys(unresolved, missing[1])
+        raise ConfigError(_at(locate(key, files), f"{key or 'an interpolation'}: {_first(error)}."), hint) from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"The configuration cannot be resolved: {_first(error)}.") from error
+    absent = sorted(OmegaConf.missing_keys(resolved))
+    if absent:
+        faults = [_at(locate(key, files), f"{key} has no value (???)") for key in absent]
+        raise ConfigError("; ".join(faults) + ".", f"Give it one, for example {absent[0]}=… on the command line.")
+    return resolved
+
+
+def _at(place: str, text: str) -> str:
+    return f"{place}: {text}" if place else text

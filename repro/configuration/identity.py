@@ -1,0 +1,75 @@
+"""The identity of a run: a hash of everything in its resolved config that can change a scientific result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from repro.configuration.secrets import MASK, is_secret_key, mask_text
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+#: What says where, how fast, how long or how visibly a run works, and cannot change what one of its processes computes.
+EXCLUDED = (
+    "runs_folder",
+    "keep_going",
+    "phases",
+    "questions",
+    "device",
+    "threads",
+    "workers",
+    "check",
+    "tracking",
+    "launcher",
+    "sweep",
+    "when",  # already applied
+    "reproduction.seeds",
+    "reproduction.max_seeds",
+    "reproduction.require",
+    "reproduction.confidence",
+    "reproduction.log_every",
+    "reproduction.checkpoint_every",
+    "data.folder",
+)
+
+
+def run_id(config: DictConfig | Mapping[str, Any]) -> str:
+    """The first 12 hex digits of the SHA-256 of the scientific part of a resolved config.
+
+    The order of keys does not matter; secrets do not enter, so that nothing about them can be guessed from the id.
+    """
+    text = json.dumps(scientific(config), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def scientific(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved config that `run_id` hashes."""
+    if not isinstance(config, dict):
+        from omegaconf import OmegaConf
+
+        container = OmegaConf.to_container(config, resolve=True)  # type: ignore[arg-type]
+        assert isinstance(container, dict)
+        config = {str(key): value for key, value in container.items()}
+    return {key: value for key, value in _kept("", config).items() if value != {}}
+
+
+def _kept(path: str, mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in mapping.items():
+        inner = f"{path}.{key}" if path else str(key)
+        if inner not in EXCLUDED and not is_secret_key(str(key), value):
+            kept[str(key)] = _kept_value(inner, value)
+    return kept
+
+
+def _kept_value(path: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _kept(path, value)
+    if isinstance(value, list | tuple):
+        return [_kept_value(path, child) for child in value]
+    if isinstance(value, str) and "://" in value:
+        return mask_text(value) if MASK not in value else value
+    return value

@@ -1,0 +1,153 @@
+"""Checks of a composed config: the harness's own settings have usable values, and the paper accepts the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro.configuration.locate import locate
+from repro.configuration.overrides import options
+from repro.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
+PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
+
+
+def _whole(least: int) -> Any:
+    def fits(value: object) -> str:
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return "" if good else f"a whole number of at least {least}"
+
+    return fits
+
+
+def _whole_or_null(least: int) -> Any:
+    return lambda value: "" if value is None else (_whole(least)(value) and f"a whole number of at least {least}, or null")
+
+
+def _choice(*names: object) -> Any:
+    return lambda value: "" if value in names else f"one of {', '.join(map(str, names))}"
+
+
+def _flag(value: object) -> str:
+    return "" if isinstance(value, bool) else "true or false"
+
+
+def _between(low: float, high: float) -> Any:
+    def fits(value: object) -> str:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and low < value < high
+        return "" if good else f"a number between {low:g} and {high:g}, both excluded"
+
+    return fits
+
+
+def _text(value: object) -> str:
+    return "" if isinstance(value, str) and value else "text"
+
+
+#: Dotted key → what is wrong with a value ("" if nothing is).
+RULES: dict[str, Any] = {
+    "runs_folder": _text,
+    "keep_going": _flag,
+    "questions": _choice("shown", "required"),
+    "precision": _choice(*PRECISIONS),
+    "threads": _whole_or_null(1),
+    "workers": _whole_or_null(1),
+    "tracking.wandb": _choice("offline", "online", "disabled"),
+    "reproduction.seeds": _whole(1),
+    "reproduction.first_seed": _whole(0),
+    "reproduction.max_seeds": _whole(1),
+    "reproduction.confidence": _between(0, 1),
+    "reproduction.updates": _whole(1),
+    "reproduction.evaluate_every": _whole(1),
+    "reproduction.log_every": _whole(1),
+    "reproduction.checkpoint_every": _whole(1),
+    "reproduction.keep_checkpoints": _whole(1),
+    "gauntlet.memorise_updates": _whole(1),
+    "gauntlet.learning_rate.from": _between(0, float("inf")),
+    "gauntlet.learning_rate.to": _between(0, float("inf")),
+    "gauntlet.learning_rate.trials": _whole(1),
+    "gauntlet.learning_rate.updates": _whole(1),
+    "gauntlet.ablations.seeds": _whole(1),
+    "gauntlet.ablations.updates": _whole(1),
+}
+
+
+def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Path]) -> None:
+    """Raise one ConfigError that lists every fault, each with where the value was set."""
+    from omegaconf import OmegaConf
+
+    files = list(files)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    faults: list[str] = []
+
+    def fault(key: str, got: object, need: str) -> None:
+        place = locate(key, files)
+        faults.append(f"{key}: got {got!r}, need {need}" + (f" (default in {place})" if place else ""))
+
+    for key, rule in RULES.items():
+        value = _select(plain, key)
+        need = rule(value)
+        if need:
+            fault(key, value, need)
+    phases = plain["phases"]
+    if not isinstance(phases, list) or not phases or any(phase not in PHASES for phase in phases):
+        fault("phases", phases, f"a list of some of {', '.join(PHASES)}")
+    least, most = _select(plain, "reproduction.seeds"), _select(plain, "reproduction.max_seeds")
+    if isinstance(least, int) and isinstance(most, int) and least > most and "max_seeds" not in str(faults):
+        fault("reproduction.max_seeds", most, f"at least reproduction.seeds, which is {least}")
+    low, high = _select(plain, "gauntlet.learning_rate.from"), _select(plain, "gauntlet.learning_rate.to")
+    if isinstance(low, float) and isinstance(high, float) and low >= high:
+        fault("gauntlet.learning_rate.to", high, f"more than gauntlet.learning_rate.from, which is {low:g}")
+    names = _select(plain, "gauntlet.ablations.names")
+    unknown = [name for name in names if name not in (plain["ablations"] or {})] if isinstance(names, list) else []
+    if unknown:
+        known = ", ".join(plain["ablations"] or {}) or "none is declared"
+        fault("gauntlet.ablations.names", unknown, f"names of declared ablations: {known}")
+    if faults:
+        count = f"{len(faults)} settings are wrong:\n  " if len(faults) > 1 else ""
+        raise ConfigError(count + "\n  ".join(faults), "All settings: add --cfg job.")
+    _paper_and_data(plain, choices, files)
+
+
+def _select(plain: Mapping[Any, Any], key: str) -> Any:
+    value: Any = plain
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _paper_and_data(plain: Mapping[Any, Any], choices: Mapping[str, str], files: Iterable[Path]) -> None:
+    paper = choices.get("paper", "")
+    if not isinstance(plain.get("paper"), Mapping) or "name" not in plain["paper"]:
+        place = str(options("paper").get(paper, f"conf/paper/{paper}.yaml"))
+        raise ConfigError(
+            f"{place}: it sets no `paper.name`.",
+            "Its first line must be `# @package _global_`, and it must set `paper: {name: …, title: …}`.",
+        )
+    if "data" not in choices:
+        return  # a paper under construction: the phases say what is still to do
+    accepted = _select(plain, "dataset.papers")
+    if isinstance(accepted, list) and plain["paper"]["name"] not in accepted and paper not in accepted:
+        fitting = [name for name, path in options("data").items() if paper in _papers_of(path)]
+        raise ConfigError(
+            f"The data set {choices['data']!r} is not for the paper {paper!r}: {locate('dataset.papers', files)} "
+            f"accepts {', '.join(map(str, accepted)) or 'none'}.",
+            f"Choose data=… from: {', '.join(fitting) or 'none yet'}; or add {paper} to dataset.papers.",
+        )
+
+
+def _papers_of(path: Path) -> list[str]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError):
+        return []  # only a suggestion is lost
+    papers = _select(content, "dataset.papers") if isinstance(content, dict) else None
+    return papers if isinstance(papers, list) else []
