@@ -1,0 +1,1 @@
+"""The papers: each folder holds plain PyTorch to be read beside the paper it implements."""
