@@ -77,13 +77,12 @@ def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
     secrets.remember_overrides(overrides)
     parsed = parse(overrides)
     check_choices(parsed)
+    from omegaconf import OmegaConf, open_dict
+
     composed = _hydra(overrides, parsed)
     choices = _choices(composed)
     files = _files(choices)
-    from omegaconf import OmegaConf, open_dict
-
-    with open_dict(composed):
-        del composed["hydra"]
+    _without_hydra(composed)
     overridden = [override.key_or_group for override in parsed if override.key_or_group not in GROUPS]
     try:
         changed = apply_when(composed, choices, overridden)
@@ -94,7 +93,7 @@ def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
     OmegaConf.set_struct(composed, True)
     from_environment = _learn_secrets(composed)
     result = Composed(
-        config=_resolve(composed, files),
+        config=_resolve(composed, files, overridden),
         choices=choices,
         overrides=tuple(overrides),
         changed=tuple(changed),
@@ -128,6 +127,14 @@ def _hydra(overrides: Sequence[str], parsed: Sequence[Override]) -> DictConfig:
         raise _explain(error, overrides, parsed) from error
 
 
+def _without_hydra(composed: DictConfig) -> DictConfig:
+    from omegaconf import open_dict
+
+    with open_dict(composed):
+        del composed["hydra"]
+    return composed
+
+
 def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Override]) -> ConfigError:
     text = str(error)
     match = re.search(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'|The value of '(?P<other>[^']+)'", text)
@@ -140,8 +147,7 @@ def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Overri
     if bad is not None:
         # what else could have been meant is known once everything but this override is composed
         rest = [line for line, other in zip(overrides, parsed, strict=True) if other is not bad and not _after(other, bad)]
-        config = _hydra(rest, [other for other in parsed if other is not bad and not _after(other, bad)])
-        del config["hydra"]
+        config = _without_hydra(_hydra(rest, [other for other in parsed if other is not bad and not _after(other, bad)]))
         cause = error.__cause__
         if match:
             return ConfigError(
@@ -211,27 +217,40 @@ def _learn_secrets(unresolved: DictConfig) -> frozenset[str]:
     return keys
 
 
-def _resolve(unresolved: DictConfig, files: Iterable[Path]) -> DictConfig:
+def _resolve(unresolved: DictConfig, files: Iterable[Path], overridden: Iterable[str] = ()) -> DictConfig:
     from omegaconf import OmegaConf
-    from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
+    from omegaconf.errors import OmegaConfBaseException
+
+    def place(key: str) -> str:
+        return "" if key in overridden else locate(key, files)
 
     resolved = copy.deepcopy(unresolved)
     try:
         OmegaConf.resolve(resolved)
-    except (InterpolationResolutionError, GrammarParseError) as error:
-        key = getattr(error, "full_key", None) or ""
-        hint = ""
-        missing = re.search(r"Interpolation key '([^']+)' not found", str(error))
-        if missing:
-            hint = near_keys(unresolved, missing[1])
-        raise ConfigError(_at(locate(key, files), f"{key or 'an interpolation'}: {_first(error)}."), hint) from error
     except OmegaConfBaseException as error:
-        raise ConfigError(f"The configuration cannot be resolved: {_first(error)}.") from error
+        key = _unresolvable(unresolved)
+        missing = re.search(r"Interpolation key '([^']+)' not found", str(error))
+        hint = near_keys(unresolved, missing[1]) if missing else ""
+        raise ConfigError(_at(place(key), f"{key}: {_first(error)}."), hint) from error
     absent = sorted(OmegaConf.missing_keys(resolved))
     if absent:
-        faults = [_at(locate(key, files), f"{key} has no value (???)") for key in absent]
+        faults = [_at(place(key), f"{key} has no value (???)") for key in absent]
         raise ConfigError("; ".join(faults) + ".", f"Give it one, for example {absent[0]}=… on the command line.")
     return resolved
+
+
+def _unresolvable(unresolved: DictConfig) -> str:
+    """The first key whose interpolation fails; OmegaConf's own error does not always say."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    for key, value in secrets.leaves(OmegaConf.to_container(unresolved, resolve=False)):
+        if isinstance(value, str) and "${" in value:
+            try:
+                OmegaConf.select(unresolved, key)
+            except OmegaConfBaseException:
+                return key
+    return "a value"
 
 
 def _at(place: str, text: str) -> str:

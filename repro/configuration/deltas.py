@@ -82,10 +82,9 @@ def set_value(config: DictConfig, key: str, value: Any, what: str) -> None:
 def near_keys(config: DictConfig, key: str) -> str:
     """A hint with the keys of a config that read like `key`."""
     keys = sorted(dotted_keys(config))
-    near = get_close_matches(key, keys, n=3, cutoff=0.6)
-    if not near:
-        last = key.split(".")[-1]
-        near = [other for other in keys if get_close_matches(last, [other.split(".")[-1]], cutoff=0.75)][:3]
+    last = key.split(".")[-1]
+    near = [other for other in keys if get_close_matches(last, [other.split(".")[-1]], cutoff=0.8)]
+    near = list(dict.fromkeys(get_close_matches(key, near, n=2, cutoff=0) + get_close_matches(key, keys, n=3, cutoff=0.7)))[:3]
     if near:
         return f"Near: {', '.join(near)}."
     above = key.rpartition(".")[0]

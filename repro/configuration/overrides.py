@@ -42,6 +42,11 @@ def parse(overrides: Sequence[str]) -> list[Override]:
                 "Write key=value; quote values with special characters twice, for example 'paper.title=\"a, b\"'.",
             ) from error
     for override in parsed:
+        if override.key_or_group == "phase":
+            raise ConfigError(
+                f"The override {override.input_line!r}: `phase` holds the checks of each phase.",
+                "To run a part of the phases, write phases=[analysis,data]; for one check, check.only=<name>.",
+            )
         if override.is_hydra_override():
             raise ConfigError(
                 f"The override {override.input_line!r} is about Hydra itself, which repro does not hand on.",
@@ -52,7 +57,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def _first_line(error: Exception) -> str:
     lines = [line for line in str(error).splitlines() if line and not line.startswith(("See http", "Error parsing"))]
-    return lines[0].rstrip(".") if lines else "the grammar does not accept it"
+    return lines[0].split(" expecting ")[0].rstrip(".") if lines else "the grammar does not accept it"
 
 
 def _without_equals(text: str) -> str:
