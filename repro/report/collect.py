@@ -1,0 +1,529 @@
+"""Read a run folder into a `Report`: JSON and YAML only, so that it needs neither torch nor pandas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from repro.errors import ReproError
+from repro.report import tree
+from repro.tracking.files import read_json
+from repro.tracking.run_folder import RunFolder
+from repro.tracking.store import ProcessStore, metrics_of
+
+PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
+MOST_POINTS = 120  # a seed and a metric; the page says how many were recorded
+NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class ReportError(ReproError):
+    """The run folder cannot be read as a run; the message names the file."""
+
+
+def collect(folder: Path) -> tree.Report:
+    """Everything the report shows, from the files in `folder`.
+
+    Only run.json is needed: a run that stopped at its first gate has a report too. Raises ReportError where a file is
+    there and cannot be read.
+    """
+    store = RunFolder(folder)
+    run = store.description
+    if not run:
+        raise ReportError(f"{folder} is not a run folder: run.json is missing.", "python -m repro status lists the runs.")
+    config = read_yaml(folder / "config.yaml")
+    verdict = store.verdict
+    registered = store.registered_table
+    phases = tuple(phase for name in PHASES if (phase := read_json(folder / "evidence" / f"{name}.json")))
+    source = store.code() if store.newest_code else None
+    older = sorted(path for path in folder.glob("code/*") if path.is_dir() and path != source)
+    processes = read_processes(source) if source else []
+    environment = store.environment() if source else {}
+
+    rows = edited(tuple(row(entry) for entry in verdict.get("rows", ())), registered)
+    reproduction = [one for one in processes if one["kind"] == "reproduction"]
+    packages = environment.get("packages")
+    threads = next((int(one["threads"]) for one in processes if one.get("threads")), None)
+    return tree.Report(
+        header=header(run, config, verdict, phases, threads),
+        sentences=tuple(verdict.get("sentences") or filter(None, [verdict.get("sentence", "")])),
+        rows=rows,
+        gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
+        panels=panels(reproduction, rows, verdict),
+        rates=rate_study(source),
+        effects=effects(processes, config, verdict),
+        audit=audit(phases, rows),
+        phases=tuple(phase_of(entry) for entry in phases),
+        tables=tuple(tables(phases)),
+        tricky=tuple(tricky(config)),
+        environment=tuple((key, str(value)) for key, value in flat(environment) if not key.startswith("packages")),
+        packages=tuple(sorted((str(k), str(v)) for k, v in packages.items())) if isinstance(packages, dict) else (),
+        seeds=tuple(sorted({int(one["seed"]) for one in reproduction if one.get("seed") is not None})),
+        commands=tuple(commands(run, rows)),
+        left_out=tuple(left_out(processes, older)),
+        registered={key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered},
+        source=source.name if source else "",
+    )
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise ReportError(f"{path} is not YAML: {error}.") from error
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def number(value: Any) -> float | None:
+    """A float from JSON, where non-finite values are strings; None stays None."""
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return NON_FINITE.get(value)
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def pair(value: Any) -> tuple[float, float] | None:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return None
+    low, high = number(value[0]), number(value[1])
+    return None if low is None or high is None else (low, high)
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        elif value is not None and value != "":
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+# ---- run --------------------------------------------------------------------------------------------------------
+
+
+def read_processes(code: Path) -> list[dict[str, Any]]:
+    """process.json of each process of one version of the code, with its folder; seeds in order of number, not of name."""
+    found = [
+        (read_json(path) or {}) | {"folder": path.parent} for path in code.glob("processes/*/process.json")
+    ]
+    for process in found:
+        process.setdefault("kind", "")
+        process.setdefault("process", process["folder"].name)
+    return sorted(found, key=lambda one: (one["kind"], one.get("seed") or 0, str(one["process"])))
+
+
+def header(
+    run: Mapping[str, Any],
+    config: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    phases: Iterable[Mapping[str, Any]],
+    threads: int | None,
+) -> tree.Header:
+    paper = section(config, "paper")
+    dataset = section(config, "dataset")
+    compute = section(paper, "compute")
+    code = verdict.get("exit_code")
+    return tree.Header(
+        run=str(run.get("run", "")),
+        paper=str(run.get("paper", "")),
+        title=str(run.get("title") or paper.get("title") or run.get("paper", "")),
+        arxiv=str(run.get("arxiv") or paper.get("arxiv") or ""),
+        scale=str(run.get("scale", "")),
+        data=str(run.get("data", "")),
+        created=str(run.get("created", "")),
+        command=str(run.get("command", "")),
+        version=str(run.get("harness_version", "")),
+        overrides=tuple(map(str, run.get("overrides", ()))),
+        exit_code=int(code) if code is not None else None,
+        seconds=sum(number(phase.get("seconds")) or 0.0 for phase in phases),
+        threads=threads,
+        licence=str(dataset.get("licence", "") or ""),
+        stripped_away=tuple(map(str, paper.get("stripped_away") or ())),
+        reported_compute=str(compute.get("text", "") or ""),
+    )
+
+
+def section(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+# ---- rows -------------------------------------------------------------------------------------------------------
+
+
+def row(entry: Mapping[str, Any]) -> tree.Row:
+    """A row of verdict.json; keys that a newer harness adds are ignored."""
+    known = {one.name for one in fields(tree.Row)}
+    values = {key: value for key, value in entry.items() if key in known and value is not None}
+    for key in ("paper", "tolerance", "ours", "confidence", "difference", "p_one_distribution"):
+        values[key] = number(entry.get(key))
+    values["values"] = tuple(one for one in map(number, entry.get("values") or ()) if one is not None)
+    values["interval"] = pair(entry.get("interval"))
+    values["notes"] = tuple(map(str, entry.get("notes") or ()))
+    values["edits"] = tuple(tuple(map(str, edit)) for edit in entry.get("edits") or ())
+    values["n"] = int(entry.get("n") or 0)
+    values["own"] = entry.get("own") is not False
+    for key in ("label", "id", "group", "unit", "printed", "verdict", "reason", "command", "compute", "where", "quote"):
+        values[key] = str(entry.get(key) or "")
+    values["label"] = values["label"] or values["id"]
+    return tree.Row(**values)
+
+
+def edited(rows: tuple[tree.Row, ...], registered: Mapping[str, Any]) -> tuple[tree.Row, ...]:
+    """Each row with what was changed in it since the table was registered with the first seed."""
+    from dataclasses import replace
+
+    before = {str(record.get("id")): record for record in registered.get("records", ()) if isinstance(record, Mapping)}
+    if not before:
+        return rows
+    result = []
+    for one in rows:
+        record = before.get(one.id)
+        if record is None:
+            result.append(replace(one, edits=(*one.edits, ("record", "absent", "added after the first seed"))))
+            continue
+        edits = []
+        printed = str(record.get("printed") or record.get("value") or "")
+        if printed and one.printed and printed != one.printed:
+            edits.append(("printed value", printed, one.printed))
+        tolerance = record.get("tolerance")
+        if isinstance(tolerance, Mapping):
+            kind, size = str(tolerance.get("kind") or "absolute"), number(tolerance.get("value"))
+            if kind == "relative" and size is not None and one.paper is not None:
+                size *= abs(one.paper)
+            if size is not None and one.tolerance is not None and not math.isclose(size, one.tolerance, rel_tol=1e-6):
+                edits.append(("tolerance", f"±{size:g}", f"±{one.tolerance:g}"))
+        known = {edit[0] for edit in one.edits}
+        result.append(replace(one, edits=(*one.edits, *(edit for edit in edits if edit[0] not in known))))
+    return tuple(result)
+
+
+def gap(entry: Mapping[str, Any]) -> tree.Gap:
+    causes = tuple(
+        tree.Cause(
+            label=str(cause.get("label", "")),
+            detail=str(cause.get("detail") or ""),
+            effect=number(cause.get("effect")),
+            interval=pair(cause.get("interval")),
+            values=tuple(one for one in map(number, cause.get("values") or ()) if one is not None),
+            share=str(cause.get("share") or ""),
+            note=str(cause.get("note") or ""),
+        )
+        for cause in entry.get("causes", ())
+    )
+    return tree.Gap(
+        row=str(entry.get("row", "")),
+        gap=number(entry.get("gap")),
+        interval=pair(entry.get("interval")),
+        sentence=str(entry.get("sentence") or ""),
+        causes=causes,
+    )
+
+
+def commands(run: Mapping[str, Any], rows: tuple[tree.Row, ...]) -> Iterable[tree.Command]:
+    """The run itself, then each further command with the rows that it gives."""
+    own = str(run.get("command", ""))
+    if own:
+        yield tree.Command(own, "everything on this page")
+    gives: dict[str, list[tree.Row]] = {}
+    for one in rows:
+        if one.command and one.command != own:
+            gives.setdefault(one.command, []).append(one)
+    for command, asked in gives.items():
+        names = [f"{one.label} ({one.group})" if one.group else one.label for one in asked]
+        shown = "; ".join(names[:4]) + (f"; {len(names) - 4} more rows" if len(names) > 4 else "")
+        costs = sorted({one.compute for one in asked if one.compute})
+        yield tree.Command(command, shown + (f" · {costs[0]}" if len(costs) == 1 else ""))
+
+
+# ---- trajectories -----------------------------------------------------------------------------------------------
+
+
+def trajectory(folder: Path) -> dict[tuple[str, str], dict[int, float]]:
+    """(split, metric) → {update: value} of one process, from the rows that hold after every resume."""
+    series: dict[tuple[str, str], dict[int, float]] = {}
+    for entry in ProcessStore(folder).rows:
+        for metric, value in metrics_of(entry).items():
+            if value is not None:
+                series.setdefault((entry["split"], metric), {})[entry["update"]] = value
+    return series
+
+
+def thin(updates: list[int], most: int = MOST_POINTS) -> list[int]:
+    """At most `most` of the updates, evenly spaced, first and last kept."""
+    if len(updates) <= most:
+        return updates
+    step = (len(updates) - 1) / (most - 1)
+    return [updates[round(place * step)] for place in range(most)]
+
+
+def panels(
+    processes: list[dict[str, Any]], rows: tuple[tree.Row, ...], verdict: Mapping[str, Any]
+) -> tuple[tree.Panel, ...]:
+    """One panel for each metric and split of the reproduction: evaluation metrics first, then losses, then the rest."""
+    metrics = {str(entry.get("id")): str(entry.get("metric") or "") for entry in verdict.get("rows", ())}
+    seeds: dict[tuple[str, str], list[tuple[dict[str, Any], dict[int, float]]]] = {}
+    for process in processes:
+        for key, values in trajectory(process["folder"]).items():
+            seeds.setdefault(key, []).append((process, values))
+    result = []
+    for (split, metric), found in seeds.items():
+        shared = sorted(set.intersection(*(set(values) for _, values in found)))
+        grid = thin(shared)
+        kept = set(grid)
+        curves = []
+        for process, values in found:
+            own = sorted(values)
+            # seeds that recorded the same updates share the thinned grid, so that the mean passes between them
+            chosen = grid if len(own) == len(shared) else thin(own)
+            curves.append(
+                tree.Curve(
+                    seed=int(process.get("seed") or 0),
+                    points=tuple((at, values[at]) for at in chosen),
+                    recorded=len(own),
+                    status=str(process.get("status", "finished")),
+                )
+            )
+        mean = tuple((at, math.fsum(v[at] for _, v in found) / len(found)) for at in sorted(kept))
+        printed = tuple(
+            (one.where or one.group or "paper", one.paper)
+            for one in rows
+            if one.counted and one.paper is not None and metrics.get(one.id) == metric and one.n
+        )
+        result.append(tree.Panel(metric, split, tuple(curves), mean, printed if split != "train" else ()))
+    return tuple(sorted(result, key=panel_order))
+
+
+def panel_order(panel: tree.Panel) -> tuple[int, str, str]:
+    """Evaluation metrics before losses of evaluation, before training losses, before the rest."""
+    loss = "loss" in panel.metric or "total" in panel.metric
+    held_out = panel.split != "train"
+    if panel.metric.startswith(("learning_rate", "lr", "gradient", "grad", "time", "tokens")):
+        rank = 5
+    elif held_out:
+        rank = 1 if loss else 0
+    else:
+        rank = 2 if panel.metric in ("total", "loss", "loss.total") else 3 if loss else 4
+    return rank, panel.split, panel.metric
+
+
+# ---- gauntlet ---------------------------------------------------------------------------------------------------
+
+
+def rate_study(source: Path | None) -> tree.RateStudy | None:
+    study = read_json(source / "studies" / "learning_rate.json") if source else None
+    if study is None:
+        return None
+    trials = []
+    for entry in study.get("trials", ()):
+        params = entry.get("params") or {}
+        rate = number(params.get("learning_rate") or next(iter(params.values()), None))
+        if rate is None or not rate > 0:
+            continue
+        value = number(entry.get("value"))
+        trials.append(
+            tree.Trial(
+                number=int(entry.get("number", len(trials))),
+                rate=rate,
+                value=value if value is not None and math.isfinite(value) else None,
+                state=str(entry.get("state", "")).lower(),
+                error=str(entry.get("error") or ""),
+            )
+        )
+    return tree.RateStudy(
+        objective=str(study.get("objective") or "loss"),
+        direction=str(study.get("direction") or "minimize"),
+        trials=tuple(sorted(trials, key=lambda trial: trial.rate)),
+        usable=pair(study.get("usable")),
+        paper=number(study.get("paper_value")),
+    )
+
+
+def effects(
+    processes: list[dict[str, Any]], config: Mapping[str, Any], verdict: Mapping[str, Any]
+) -> tuple[tree.Effect, ...]:
+    """Paired differences of each ablation from the complete model trained alike, over the seeds that both have.
+
+    The complete model is the process of kind `ablation` without changes, seed by seed; where there is none the effect
+    says so instead of comparing with a run of another length.
+    """
+    names = section(config, "ablations")
+    runs: dict[str, dict[int, dict[str, Any]]] = {}
+    changes: dict[str, str] = {}
+    for process in processes:
+        if process["kind"] != "ablation":
+            continue
+        metrics = read_json(process["folder"] / "metrics.json")
+        name = str(process.get("name") or process["process"])
+        changed = process.get("changes") or {}
+        changes[name] = ", ".join(f"{key}={value}" for key, value in sorted(changed.items()))
+        runs.setdefault(name if changed else "", {})[int(process.get("seed") or 0)] = {
+            "metrics": (metrics or {}).get("metrics", {}),
+            "status": str(process.get("status", "")),
+        }
+    complete = runs.pop("", {})
+    metric = main_metric(complete.values(), verdict)
+    result = []
+    for name, seeds in runs.items():
+        told = section(names, name)
+        pairs = [
+            (after, before)
+            for seed, one in sorted(seeds.items())
+            if seed in complete
+            and (after := number(one["metrics"].get(metric))) is not None
+            and (before := number(complete[seed]["metrics"].get(metric))) is not None
+        ]
+        differences = tuple(after - before for after, before in pairs if math.isfinite(after - before))
+        missing = "" if complete else "not compared: the complete model was not trained alike"
+        lost = len(seeds) - len(differences)
+        if complete and lost:
+            missing = f"{lost} of {len(seeds)} seeds gave no finite pair"
+        result.append(
+            tree.Effect(
+                name=name,
+                metric=metric,
+                changes=changes.get(name, ""),
+                says=str(told.get("says") or ""),
+                differences=differences,
+                mean=math.fsum(differences) / len(differences) if differences else None,
+                interval=t_interval(differences),
+                baseline=math.fsum(before for _, before in pairs) / len(pairs) if pairs else None,
+                missing=missing,
+            )
+        )
+    return tuple(sorted(result, key=lambda one: (one.mean is None, -abs(one.mean or 0.0), one.name)))
+
+
+def main_metric(complete: Iterable[dict[str, Any]], verdict: Mapping[str, Any]) -> str:
+    """The metric in which effects are told: the first that a claim of the table names, else the first measured one."""
+    measured = next((list(one["metrics"]) for one in complete if one["metrics"]), [])
+    named = [str(entry.get("metric")) for entry in verdict.get("rows", ()) if entry.get("kind") == "claim"]
+    return next((metric for metric in named if metric in measured), measured[0] if measured else "")
+
+
+def t_interval(values: tuple[float, ...], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Student's interval of the mean; None below two values."""
+    if len(values) < 2:
+        return None
+    from scipy.special import stdtrit  # scipy.stats would take a second to import
+
+    mean = math.fsum(values) / len(values)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * deviation / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+# ---- phases -----------------------------------------------------------------------------------------------------
+
+
+def phase_of(entry: Mapping[str, Any]) -> tree.Phase:
+    known = {one.name for one in fields(tree.Check)}
+    checks = []
+    for finding in entry.get("findings", ()):
+        values = {key: value for key, value in finding.items() if key in known and value is not None}
+        values["likely"] = tuple(map(str, values.get("likely", ())))
+        checks.append(tree.Check(**values))
+    questions = entry.get("questions") or {}
+    return tree.Phase(
+        name=str(entry.get("phase", "")),
+        outcome=str(entry.get("outcome", "not_run")),
+        summary=str(entry.get("summary", "")),
+        checks=tuple(checks),
+        seconds=number(entry.get("seconds")) or 0.0,
+        created=str(entry.get("created", "")),
+        answered=int(questions.get("answered", 0)),
+        questions=int(questions.get("total", 0)),
+    )
+
+
+def audit(phases: Iterable[Mapping[str, Any]], rows: tuple[tree.Row, ...]) -> tuple[tree.AuditLine, ...]:
+    """What analysis re-derived; where it left no table, the rows that carry arithmetic."""
+    labels = {one.id: one for one in rows}
+    for phase in phases:
+        if phase.get("phase") == "analysis" and isinstance(found := section(phase, "data").get("audit"), list):
+            return tuple(audit_line(entry, labels) for entry in found)
+    return tuple(
+        tree.AuditLine(
+            one.id,
+            f"{one.label}, {one.group}" if one.group else one.label,
+            one.printed,
+            "",
+            one.verdict if one.verdict == "paper_inconsistent" else "agrees",
+            one.arithmetic,
+            one.reason if one.verdict == "paper_inconsistent" else "",
+        )
+        for one in rows
+        if one.arithmetic
+    )
+
+
+def audit_line(entry: Mapping[str, Any], labels: Mapping[str, tree.Row]) -> tree.AuditLine:
+    record = str(entry.get("record") or entry.get("id") or "")
+    known = labels.get(record)
+    derived = entry.get("derived")
+    verdict = str(entry.get("verdict") or ("agrees" if entry.get("holds") else "paper_inconsistent"))
+    return tree.AuditLine(
+        record=record,
+        label=f"{known.label}, {known.group}" if known and known.group else known.label if known else record,
+        printed=str(entry.get("printed") or (known.printed if known else "")),
+        derived="" if derived is None else f"{derived:g}" if isinstance(derived, (int, float)) else str(derived),
+        verdict=verdict,
+        arithmetic=str(entry.get("arithmetic") or ""),
+        assumption=str(entry.get("assumption") or ""),
+    )
+
+
+def tables(phases: Iterable[Mapping[str, Any]]) -> Iterable[tree.Table]:
+    """Every list of flat objects that a phase left in its data, as a table; the audit has its own place."""
+    for phase in phases:
+        for name, value in section(phase, "data").items():
+            if name == "audit" or not isinstance(value, list) or not value:
+                continue
+            if not all(isinstance(entry, Mapping) for entry in value):
+                continue
+            columns = tuple(dict.fromkeys(key for entry in value for key in entry))
+            rows = tuple(tuple(entry.get(column) for column in columns) for entry in value)
+            yield tree.Table(str(phase.get("phase", "")), name, columns, rows)
+
+
+def tricky(config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for entry in section(config, "paper").get("tricky_parts") or ():
+        if isinstance(entry, Mapping):
+            guard = entry.get("guard", "")
+            guards = ", ".join(map(str, guard)) if isinstance(guard, list) else str(guard)
+            yield str(entry.get("part", "")), str(entry.get("hidden_in", "")), guards
+
+
+def left_out(processes: list[dict[str, Any]], older: list[Path]) -> Iterable[tree.LeftOut]:
+    """Processes that did not finish, and results of older code; none is left out because of its result."""
+    reasons = {
+        "running": "not finished when this report was made",
+        "interrupted": "interrupted; the same command resumes it",
+        "failed": "failed",
+        "diverged": "diverged; kept as not testable, its trajectory is drawn",
+        "pruned": "pruned by the sweep",
+    }
+    for process in processes:
+        status = str(process.get("status", "finished"))
+        if status == "finished" or process["kind"] in ("learning_rate",):
+            continue
+        done = f"update {int(process.get('update') or 0):,} of {int(process.get('updates') or 0):,}"
+        error = str(process.get("error") or "").strip().splitlines()
+        why = reasons.get(status, status) + (f": {error[-1]}" if error else "")
+        yield tree.LeftOut(str(process["process"]), done, why)
+    for path in older:
+        found = len(list(path.glob("processes/*/process.json")))
+        yield tree.LeftOut(
+            f"code {path.name}", f"{found} processes", "older version of the paper’s code; never mixed with a newer one"
+        )

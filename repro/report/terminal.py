@@ -1,0 +1,89 @@
+"""The report in a terminal: first sentence, facts, contradictions, a short table, where the rest is, what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from repro.report import tree, words
+
+COLOURS = {
+    "match": "34",
+    "mismatch_worse": "31",
+    "mismatch_better": "32",
+    "inconclusive": "33",
+    "paper_inconsistent": "35",
+    "not_run": "2",
+    "not_testable": "2",
+}
+#: The order in which rows earn a line in a short table.
+URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsistent", "match", "not_testable", "not_run")
+
+
+def render(report: tree.Report, folder: Path | None = None, width: int = 100, colour: bool = False, most: int = 14) -> str:
+    """The text, `width` columns wide where the words allow; at most `most` rows, the rest are counted.
+
+    `folder` is where report.html lies; without it the last line names no path.
+    """
+    lines = list(report.sentences) or [words.first_sentence(report)]
+    chosen, hidden = short(report, most)
+    if chosen:
+        lines += table(chosen, width, colour)
+    if hidden:
+        lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
+    ending = [f"Report: {folder / 'report.html'}"] if folder else []
+    ending.append(f"Next: {words.next_command(report)}")
+    lines.append("     ".join(ending) if len("     ".join(ending)) <= width else "\n".join(ending))
+    return "\n".join(lines)
+
+
+def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:
+    """The rows to show, in table order, and the ones left out: of rows that share verdict and command one stands for all."""
+    rows = (*report.facts, *report.results, *report.analogues)
+    ranked = sorted(rows, key=lambda row: URGENT.index(row.verdict) if row.verdict in URGENT else 0)
+    kept: list[str] = []
+    commands: set[str] = set()
+    for row in ranked:
+        if row.verdict == "not_run":
+            if row.command in commands:
+                continue
+            commands.add(row.command)
+        kept.append(row.id)
+    kept = kept[:most]
+    return [row for row in rows if row.id in kept], tuple(row for row in rows if row.id not in kept)
+
+
+def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
+    cells = [("row", "paper", "ours", "±", "verdict")]
+    for row in rows:
+        bare = row.kind == "claim" and row.paper in (None, 0.0)
+        half = "" if row.interval is None else words.style(row).show((row.interval[1] - row.interval[0]) / 2, suffix=False)
+        cells.append((clip(label(row), 38), clip("" if bare else row.printed, 14), words.ours(row), half, verdict(row)))
+    sizes = [max(len(line[place]) for line in cells) for place in range(4)]
+    lines = []
+    for place, line in enumerate(cells):
+        start = "  " + "  ".join(text.ljust(size) for text, size in zip(line, sizes, strict=False)) + "  "
+        text = line[4]
+        if place and colour:
+            text = f"\x1b[{COLOURS.get(rows[place - 1].verdict, '0')}m{text}\x1b[0m"
+        lines.append((start + text).rstrip())
+    return lines
+
+
+def label(row: tree.Row) -> str:
+    return row.label if row.kind != "value" or not row.group else f"{row.label}, {row.group}"
+
+
+def verdict(row: tree.Row) -> str:
+    text = row.word
+    if row.kind == "fact":
+        text += " (fact)"
+    elif row.setting == "analogue":
+        text += " (other setting)"
+    if row.verdict == "not_run" and row.command:
+        return f"{text}: {row.command}" + (f" ({row.compute})" if row.compute else "")
+    why = words.reason(row)
+    return f"{text}: {why}" if why else text
+
+
+def clip(text: str, size: int) -> str:
+    return text if len(text) <= size else text[: size - 1] + "…"

@@ -1,0 +1,294 @@
+"""What a report holds: plain frozen records, read from a run folder by `collect`, drawn by html, markdown and terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+#: The seven verdicts in the order in which tallies and legends show them, with the word a reader sees.
+VERDICTS = {
+    "match": "match",
+    "mismatch_worse": "worse",
+    "mismatch_better": "better",
+    "inconclusive": "undecided",
+    "not_run": "not run",
+    "not_testable": "not testable",
+    "paper_inconsistent": "paper inconsistent",
+}
+#: A claim is not worse or better: it holds, or it does not.
+CLAIM_WORDS = VERDICTS | {"match": "holds", "mismatch_worse": "does not hold", "mismatch_better": "exceeds the claim"}
+DECIDED = ("match", "mismatch_worse", "mismatch_better")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A reference record with its verdict; numbers are in the unit of the record, None where there is none.
+
+    `values` holds one number a seed and may hold NaN; `kind` is fact, value, curve or claim; `edits` lists what was
+    changed in the record after results were seen, as (field, registered, now).
+    """
+
+    id: str
+    label: str
+    verdict: str
+    kind: str = "value"
+    setting: str = "paper"
+    own: bool = True
+    group: str = ""
+    unit: str = ""
+    direction: str = "none"
+    printed: str = ""
+    paper: float | None = None
+    tolerance: float | None = None
+    tolerance_reason: str = ""
+    ours: float | None = None
+    values: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
+    confidence: float | None = None
+    n: int = 0
+    difference: float | None = None
+    reason: str = ""
+    p_one_distribution: float | None = None
+    more_seeds: int | None = None
+    command: str = ""
+    compute: str = ""
+    where: str = ""
+    quote: str = ""
+    arithmetic: str = ""
+    confirmed: str = ""
+    notes: tuple[str, ...] = ()
+    edits: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def counted(self) -> bool:
+        """Whether the row is one of the n printed results of the first sentence."""
+        return self.own and self.setting == "paper" and self.kind != "fact"
+
+    @property
+    def word(self) -> str:
+        words = CLAIM_WORDS if self.kind == "claim" else VERDICTS
+        return words.get(self.verdict, self.verdict)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A candidate for a gap: what was changed alone, its effect in the unit of the row, the share of the gap."""
+
+    label: str
+    detail: str = ""
+    effect: float | None = None
+    interval: tuple[float, float] | None = None
+    values: tuple[float, ...] = ()
+    share: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A mismatch and what was measured to explain it; an empty `causes` reads "unexplained"."""
+
+    row: str
+    gap: float | None
+    interval: tuple[float, float] | None
+    sentence: str
+    causes: tuple[Cause, ...] = ()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One seed's trajectory of one metric, thinned; `points` are (update, value) with NaN where it was not finite."""
+
+    seed: int
+    points: tuple[tuple[int, float], ...]
+    recorded: int
+    status: str = "finished"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """All seeds of one metric on one split; `mean` holds the updates that every seed recorded."""
+
+    metric: str
+    split: str
+    curves: tuple[Curve, ...]
+    mean: tuple[tuple[int, float], ...]
+    printed: tuple[tuple[str, float], ...] = ()  # (label, value) of paper rows of this metric and split
+
+
+@dataclass(frozen=True)
+class Trial:
+    number: int
+    rate: float
+    value: float | None
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class RateStudy:
+    """The learning-rate sweep: usable range as (low, high), the paper's choice, what was minimised."""
+
+    objective: str
+    direction: str
+    trials: tuple[Trial, ...]
+    usable: tuple[float, float] | None
+    paper: float | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The effect of one ablation: paired differences (ablated − complete) over seeds, t interval of their mean."""
+
+    name: str
+    metric: str
+    changes: str
+    says: str
+    differences: tuple[float, ...]
+    mean: float | None
+    interval: tuple[float, float] | None
+    baseline: float | None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    """One re-derivation of the paper's own numbers."""
+
+    record: str
+    label: str
+    printed: str
+    derived: str
+    verdict: str
+    arithmetic: str
+    assumption: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A finding as the report shows it."""
+
+    check: str
+    component: str
+    outcome: str
+    summary: str
+    family: str = ""
+    expected: str = ""
+    observed: str = ""
+    threshold: str = ""
+    location: str = ""
+    likely: tuple[str, ...] = ()
+    alone: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Phase:
+    name: str
+    outcome: str
+    summary: str
+    checks: tuple[Check, ...]
+    seconds: float
+    created: str
+    answered: int = 0
+    questions: int = 0
+
+    def count(self, *outcomes: str) -> int:
+        return sum(check.outcome in outcomes for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a phase left in its evidence, for example the stages of the model with their parameters."""
+
+    phase: str
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run, or part of one, that no number on the page uses, and why."""
+
+    what: str
+    contains: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that can be copied, and what it gives."""
+
+    command: str
+    gives: str
+
+
+@dataclass(frozen=True)
+class Header:
+    run: str
+    paper: str
+    title: str
+    arxiv: str
+    scale: str
+    data: str
+    created: str
+    command: str
+    version: str
+    overrides: tuple[str, ...]
+    exit_code: int | None
+    seconds: float
+    threads: int | None
+    licence: str = ""
+    stripped_away: tuple[str, ...] = ()
+    reported_compute: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report; every output is drawn from this and from nothing else."""
+
+    header: Header
+    sentences: tuple[str, ...]
+    rows: tuple[Row, ...]
+    gaps: tuple[Gap, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    rates: RateStudy | None = None
+    effects: tuple[Effect, ...] = ()
+    audit: tuple[AuditLine, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    tables: tuple[Table, ...] = ()
+    tricky: tuple[tuple[str, str, str], ...] = ()  # (part, where the paper hides it, what guards it)
+    environment: tuple[tuple[str, str], ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    seeds: tuple[int, ...] = ()
+    commands: tuple[Command, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    registered: dict[str, str] = field(default_factory=dict)  # hash, time and source of the registered table
+    source: str = ""
+
+    @property
+    def results(self) -> tuple[Row, ...]:
+        """The n printed results: the paper's own systems, in the paper's setting."""
+        return tuple(row for row in self.rows if row.counted)
+
+    @property
+    def facts(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.kind == "fact" and row.setting == "paper")
+
+    @property
+    def analogues(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if row.setting == "analogue")
+
+    @property
+    def context(self) -> tuple[Row, ...]:
+        """Numbers of other systems that the paper prints for comparison; they are never in k or n."""
+        return tuple(row for row in self.rows if not row.own and row.setting == "paper" and row.kind != "fact")
+
+
+def tally(rows: tuple[Row, ...]) -> dict[str, int]:
+    """How many rows have each verdict; all seven verdicts, zero included, in the order of `VERDICTS`."""
+    counts = dict.fromkeys(VERDICTS, 0)
+    for row in rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    return counts

@@ -1,0 +1,153 @@
+"""Sentences that several outputs share, so that HTML, Markdown and terminal never count or word differently."""
+
+from __future__ import annotations
+
+from repro.report import tree
+from repro.report.numbers import Style, decimal, percent, plural
+
+EXIT_CODES = {
+    0: "no row mismatches and at least one is decided",
+    1: "a gate failed",
+    2: "wrong usage or configuration",
+    3: "a row mismatches",
+    4: "nothing decided",
+    5: "the harness itself failed",
+    130: "interrupted; the same command resumes",
+    143: "terminated; the same command resumes",
+}
+
+
+def first_sentence(report: tree.Report) -> str:
+    """What the verdict wrote; a run that has none yet says how far it came."""
+    if report.sentences:
+        return report.sentences[0]
+    if not report.phases:
+        return "No phase has run yet."
+    last = report.phases[-1]
+    if last.outcome == "failed":
+        return f"Stopped at the gate of {last.name}: {last.summary or 'a check failed'}."
+    return f"No verdict yet: the run came as far as {last.name}."
+
+
+def verdict_counts(rows: tuple[tree.Row, ...]) -> list[tuple[str, int, str]]:
+    """(verdict, count, word) of the verdicts that occur, in the fixed order."""
+    claims = bool(rows) and all(row.kind == "claim" for row in rows)
+    words = tree.CLAIM_WORDS if claims else tree.VERDICTS
+    return [(verdict, number, words.get(verdict, verdict)) for verdict, number in tree.tally(rows).items() if number]
+
+
+def counted(rows: tuple[tree.Row, ...]) -> str:
+    return ", ".join(f"{number} {word}" for _, number, word in verdict_counts(rows))
+
+
+def style(row: tree.Row) -> Style:
+    return Style.of(row.printed, row.paper)
+
+
+def ours(row: tree.Row) -> str:
+    if row.ours is None:
+        return "–"
+    # an exact fact is shown as exactly as it is known where the paper prints a whole number and ours is one
+    shown = style(row)
+    exact = row.kind == "fact" and shown.decimals == 0 and float(row.ours / shown.scale).is_integer()
+    return shown.show(row.ours, more=0 if exact else 1)
+
+
+def interval(row: tree.Row) -> str:
+    if row.interval is None:
+        return ""
+    low, high = (style(row).show(end, suffix=False) for end in row.interval)
+    return f"[{low}, {high}]"
+
+
+def difference(row: tree.Row) -> str:
+    if row.difference is None:
+        return "–"
+    shown = style(row)
+    exact = row.kind == "fact" and float(row.difference / shown.scale).is_integer() and not shown.decimals
+    return shown.show(row.difference, more=0 if exact else 1, sign=True, suffix=False)
+
+
+def tolerance(row: tree.Row) -> str:
+    if row.tolerance is None:
+        return "–"
+    if row.tolerance == 0:
+        return "exact"
+    shown = style(row)
+    return "±" + shown.show(row.tolerance, suffix=False)
+
+
+def reason(row: tree.Row) -> str:
+    """Why the verdict is what it is, in a few words: what stands beside the verdict."""
+    if row.verdict == "inconclusive" and row.more_seeds:
+        return f"{plural(row.more_seeds, 'more seed')} expected to decide"
+    if row.verdict in ("not_run", "not_testable", "paper_inconsistent", "inconclusive"):
+        return row.reason
+    return ""
+
+
+def shape_of(row: tree.Row) -> str:
+    """The row read aloud: the text alternative of its strip."""
+    parts = [f"{row.label}: paper {row.printed or '–'}"]
+    if row.tolerance is not None:
+        parts.append(f"tolerance {tolerance(row)}")
+    if row.ours is not None:
+        parts.append(f"ours {ours(row)}" + (f" with interval {interval(row)[1:-1].replace(', ', ' to ')}" if row.interval else ""))
+        if row.n:
+            parts.append(plural(row.n, "seed"))
+    return ", ".join(parts) + f"; verdict {row.word}"
+
+
+def change(value: float | None, like: float | None = None) -> str:
+    """An effect, with as many decimals as its size needs."""
+    if value is None:
+        return "–"
+    size = abs(like if like is not None else value)
+    return decimal(value, 1 if size >= 10 else 2 if size >= 0.995 else 3, sign=True)
+
+
+def seeds_line(row: tree.Row) -> str:
+    """Every seed's value and their mean and standard deviation; NaN is shown, never dropped."""
+    shown = style(row)
+    text = " ".join(shown.show(value, suffix=False) for value in row.values)
+    if len(row.values) > 1 and row.ours is not None and all(abs(v) != float("inf") and v == v for v in row.values):
+        mean = sum(row.values) / len(row.values)
+        deviation = (sum((v - mean) ** 2 for v in row.values) / (len(row.values) - 1)) ** 0.5
+        text += f" · standard deviation {shown.show(deviation, suffix=False)}"
+    return text
+
+
+def level(rows: tuple[tree.Row, ...]) -> str:
+    """The level of the intervals, where all rows share one."""
+    levels = {row.confidence for row in rows if row.interval is not None and row.confidence}
+    return f"{percent(levels.pop())} interval" if len(levels) == 1 else "interval"
+
+
+def gates_sentence(report: tree.Report) -> str:
+    """How the checks of all phases ended, and the questions."""
+    passed = sum(phase.count("passed") for phase in report.phases)
+    failed = sum(phase.count("failed", "error") for phase in report.phases)
+    warned = sum(phase.count("warned") for phase in report.phases)
+    silent = sum(phase.count("not_run") for phase in report.phases)
+    parts = [f"{plural(passed, 'check')} passed", f"{failed} failed" if failed else "none failed"]
+    if warned:
+        parts.append(f"{warned} warned")
+    if silent:
+        parts.append(f"{silent} did not run")
+    text = ", ".join(parts) + "."
+    total = sum(phase.questions for phase in report.phases)
+    if total:
+        answered = sum(phase.answered for phase in report.phases)
+        text += f" {answered} of {plural(total, 'checkpoint question')} {'is' if answered == 1 else 'are'} answered."
+    return text
+
+
+def next_command(report: tree.Report) -> str:
+    """The command that helps most now: decide what is undecided, else run what was not, else look at the runs."""
+    for verdict in ("inconclusive", "not_run"):
+        for row in (*report.results, *report.analogues):
+            if row.verdict == verdict and row.command:
+                return row.command
+    if any(phase.outcome == "failed" for phase in report.phases) and report.header.command:
+        return report.header.command
+    return "python -m repro status"
