@@ -10,11 +10,14 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Check:
     # by name, so that naming one check does not need to know its family
-    from repro.checks import registry
+    import importlib.util
+
+    if name.startswith("__") or importlib.util.find_spec(f"repro.checks.{name}") is not None:
+        raise AttributeError(name)  # a module of this folder: Python imports it by itself
+
+    registry = importlib.import_module("repro.checks.registry")
     from repro.errors import ConfigError
 
-    if name.startswith("__"):
-        raise AttributeError(name)
     try:
         return registry.find(name)
     except ConfigError as unknown:

@@ -1,0 +1,33 @@
+"""Analysis: what is the minimal algorithm, where are the tricky parts, and does the paper agree with itself?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from repro.findings import Evidence
+from repro.phases.context import PhaseContext
+from repro.phases.gate import run_gate
+
+
+def run(context: PhaseContext) -> Evidence:
+    audit = audit_records(context)
+    parts = []
+    guarded = len(context.paper.tricky_parts)
+    parts.append(f"{guarded} tricky part{'s' if guarded != 1 else ''} guarded")
+    if context.table is not None:
+        parts.append(f"{len(context.table.records)} reference numbers")
+    contradictions = sum(entry["verdict"] == "paper_inconsistent" for entry in audit)
+    if contradictions:
+        parts.append(f"audit: {contradictions} of them cannot hold together")
+    return run_gate("analysis", context, summary=" · ".join(parts), data={"audit": audit})
+
+
+def audit_records(context: PhaseContext) -> list[dict[str, Any]]:
+    """What the audit of the reference table derived, as plain records."""
+    from dataclasses import asdict
+
+    from repro.reference.audit import audit
+
+    if context.table is None:
+        return []
+    return [asdict(result) for result in audit(context.table)]

@@ -1,0 +1,59 @@
+"""What every phase gets: the paper, its configuration, the run folder, the display, and one pool of workers."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from repro.contract.paper import Paper
+from repro.findings import Evidence
+
+if TYPE_CHECKING:
+    from repro.commands.display import Display
+    from repro.configuration.compose import Composed
+    from repro.contract.bench import Bench
+    from repro.reference.table import Table
+    from repro.sweeps.pool import Pool
+    from repro.tracking.run_folder import RunFolder
+
+
+@dataclass
+class PhaseContext:
+    """`evidence` holds what the earlier phases of this run concluded, by phase."""
+
+    composed: Composed
+    paper: Paper
+    folder: RunFolder
+    display: Display
+    table: Table | None = None
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    stack: ExitStack = field(default_factory=ExitStack)
+    opened_pool: Pool | None = None
+    shared_bench: Bench | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The resolved configuration as plain containers."""
+        return self.paper.settings
+
+    def bench(self) -> Bench:
+        """The workbench of the checks; its data object, which may be slow to build, is built once a run."""
+        from repro.contract.bench import Bench
+
+        if self.shared_bench is None:
+            self.shared_bench = Bench(self.paper)
+        return self.shared_bench
+
+    def progress(self, phase: str, text: str, done: int = 0, total: int = 0, eta: float | None = None) -> None:
+        self.display.progress(phase, text, done, total, eta)
+
+    def pool(self) -> Pool:
+        """Workers that have imported PyTorch once, opened by the first phase that trains; `stack` closes them."""
+        from repro.sweeps.cores import share_cores
+        from repro.sweeps.pool import Pool
+
+        if self.opened_pool is None:
+            workers, threads = share_cores(self.settings.get("workers"), self.settings.get("threads"))
+            self.opened_pool = self.stack.enter_context(Pool(workers, threads))
+        return self.opened_pool

@@ -1,0 +1,163 @@
+"""Fingerprints: what a phase's evidence and a training's results depend on, so that only what changed is redone.
+
+Nothing is imported or run: sources are found and their imports read as text, so this costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from repro.contract.components import HARNESS_FOLDER
+from repro.contract.paper import Paper
+
+#: The part of the harness that decides what a check says; a change in it makes old evidence stale.
+DECIDING = ("checks", "oracles", "contract", "phases")
+
+#: Sections of the configuration, components and earlier phase that each phase's evidence depends on.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "analysis": ("paper", "ablations", "scale"),
+    "data": ("data", "dataset", "tensors", "splits"),
+    "model": ("model", "stages", "properties", "initialisation", "pieces"),
+    "loss": ("loss", "properties", "pieces"),
+    "training": ("training", "schedule", "optimiser"),
+    "evaluation": ("evaluation",),
+    "gauntlet": ("gauntlet", "ablations"),
+    "reproduction": ("reproduction",),
+}
+COMPONENT: dict[str, tuple[str, ...]] = {
+    "analysis": (),
+    "data": ("data",),
+    "model": ("model", "pieces"),
+    "loss": ("loss",),
+    "training": ("training",),
+    "evaluation": ("evaluation",),
+    "gauntlet": (),
+    "reproduction": (),
+}
+BEFORE = {
+    "model": "data",
+    "loss": "model",
+    "training": "loss",
+    "evaluation": "training",
+    "gauntlet": "evaluation",
+    "reproduction": "gauntlet",
+}
+
+
+def digest(value: Any) -> str:
+    """12 hex digits of a JSON-able value or of bytes."""
+    raw = value if isinstance(value, bytes) else json.dumps(value, sort_keys=True, default=str).encode()
+    return hashlib.sha256(raw).hexdigest()[:12]
+
+
+def source_files(target: str) -> frozenset[Path]:
+    """The file of a dotted path's module and the files beside or below it that it imports, directly or not."""
+    module = target.rpartition(".")[0]
+    start = module_file(module)
+    if start is None:
+        return frozenset()
+    folder = start.parent
+    found: set[Path] = set()
+    waiting = [(module, start)]
+    while waiting:
+        name, path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for imported in imported_modules(path, name):
+            file = module_file(imported)
+            if file is not None and folder in file.parents:
+                waiting.append((imported, file))
+    return frozenset(found)
+
+
+@cache
+def module_file(name: str) -> Path | None:
+    """The source file of a module, without importing the module itself; None when there is none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    return Path(spec.origin).resolve()
+
+
+def imported_modules(path: Path, module: str) -> list[str]:
+    """Dotted names that a file imports; `from a import b` gives both a and a.b, since b may be a module."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, OSError):
+        return []  # the phase that imports it reports this, with the line
+    package = module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, base] if base else parent)
+            names.append(base)
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    return [name for name in names if name]
+
+
+def digest_of_files(files: Iterable[Path]) -> str:
+    """12 hex digits of the contents; the place of a file does not matter, its name does."""
+    parts = sorted((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
+    return digest(parts)
+
+
+@cache
+def deciding_code() -> str:
+    """Fingerprint of the harness code that decides findings."""
+    files = [path for name in DECIDING for path in (HARNESS_FOLDER / name).rglob("*.py")]
+    return digest_of_files(files)
+
+
+def source_fingerprint(paper: Paper) -> str:
+    """Fingerprint of all the person's files that training and evaluation can touch."""
+    files: set[Path] = set()
+    for key, target in paper.targets().items():
+        if not key.startswith("pieces."):  # adapters to oracles are not part of training
+            files |= source_files(target)
+    return digest_of_files(files)
+
+
+def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
+    """Fingerprint of everything that the evidence of `phase` depends on, earlier phases included."""
+    sections = {name: paper.settings.get(name) for name in SECTIONS[phase]}
+    if phase == "reproduction":
+        sections["table"] = table_digest
+    if phase == "analysis":
+        sections["table"] = table_digest
+    files: set[Path] = set()
+    for key, target in paper.targets().items():
+        if key.partition(".")[0] in COMPONENT[phase]:
+            files |= source_files(target)
+    return digest(
+        {
+            "phase": phase,
+            "sections": sections,
+            "checks": entries_of(phase, paper.settings),
+            "sources": digest_of_files(files),
+            "harness": deciding_code(),
+            "before": phase_fingerprint(BEFORE[phase], paper) if phase in BEFORE else "",
+        }
+    )
+
+
+def entries_of(phase: str, settings: Mapping[str, Any]) -> list[Any]:
+    """What the phase's and the type's configuration list as checks of this phase."""
+    of_phase = ((settings.get("phase") or {}).get(phase) or {}).get("checks") or []
+    of_type = ((settings.get("type") or {}).get("checks") or {}).get(phase) or []
+    return [*of_phase, *of_type]

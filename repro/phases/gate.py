@@ -1,0 +1,111 @@
+"""The gate of a phase: run its checks, count its questions, and conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from repro.errors import ConfigError
+from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.phases.context import PhaseContext
+from repro.phases.fingerprints import entries_of
+
+
+def planned_checks(phase: str, context: PhaseContext) -> list[tuple[str, dict[str, Any]]]:
+    """Every check that gates this phase, with its options: the phase's, the type's, and the declared properties.
+
+    An entry is a name, or a mapping {check: name, …options}. Raises `ConfigError` for anything else.
+    """
+    from repro.checks import registry
+
+    planned: list[tuple[str, dict[str, Any]]] = []
+    for entry in entries_of(phase, context.settings):
+        if isinstance(entry, str):
+            planned.append((entry, {}))
+        elif isinstance(entry, Mapping) and isinstance(entry.get("check"), str):
+            planned.append((entry["check"], {key: value for key, value in entry.items() if key != "check"}))
+        else:
+            raise ConfigError(
+                f"phase.{phase}.checks: got {entry!r}, need the name of a check or {{check: name, …options}}"
+            )
+    for declared in context.paper.properties:
+        if registry.find(declared.name).phase == phase:
+            planned.append((declared.name, declared.options))
+    # a property that the paper declares replaces the bare entry of its type
+    declared_names = {name for name, options in planned if options}
+    planned = [(name, options) for name, options in planned if options or name not in declared_names]
+    only = (context.settings.get("check") or {}).get("only")
+    if only:
+        wanted = [only] if isinstance(only, str) else list(only)
+        for name in wanted:
+            registry.find(name)
+        planned = [(name, options) for name, options in planned if name in wanted]
+    return planned
+
+
+def run_gate(phase: str, context: PhaseContext, summary: str = "", data: dict[str, Any] | None = None) -> Evidence:
+    """Run every planned check of a phase and conclude. A finding that failed or raised keeps the gate shut."""
+    from repro.checks import registry
+
+    planned = planned_checks(phase, context)
+    bench = context.bench()
+    findings: list[Finding] = []
+    for position, (name, options) in enumerate(planned):
+        context.progress(phase, name, position, len(planned))
+        for finding in registry.run_check(name, bench, options):
+            findings.append(finding)
+            context.display.finding(finding)
+    return conclude(phase, context, findings, summary, data)
+
+
+def conclude(
+    phase: str,
+    context: PhaseContext,
+    findings: list[Finding],
+    summary: str = "",
+    data: dict[str, Any] | None = None,
+) -> Evidence:
+    """The evidence of a phase from its findings; open questions block it only where `questions=required`."""
+    from repro.questions import progress_of
+
+    questions = progress_of(context.paper, phase, context.folder.root.parent)
+    shut = any(finding.blocks for finding in findings)
+    if context.settings.get("questions") == "required" and questions["answered"] < questions["total"]:
+        shut = True
+        open_questions = questions["total"] - questions["answered"]
+        findings = [
+            *findings,
+            Finding(
+                check="questions",
+                component=phase,
+                outcome=Outcome.FAILED,
+                summary=f"{open_questions} of {questions['total']} checkpoint questions are open",
+                expected="every question of this stage answered and judged right (questions=required)",
+                observed=f"{questions['answered']} answered",
+                family="declaration",
+            ),
+        ]
+    return Evidence(
+        phase=phase,
+        outcome=Gate.FAILED if shut else Gate.PASSED,
+        summary=" · ".join(part for part in (summary, counts(findings)) if part),
+        findings=tuple(findings),
+        data=data or {},
+        questions=questions,
+    )
+
+
+def counts(findings: list[Finding]) -> str:
+    """ "9 checks", with what did not pass named: "9 checks, 1 warned, 2 not run"."""
+    ran = [f for f in findings if f.outcome is not Outcome.NOT_RUN]
+    parts = [f"{len(ran)} check{'s' if len(ran) != 1 else ''}"]
+    for outcome, word in (
+        (Outcome.FAILED, "failed"),
+        (Outcome.ERROR, "raised"),
+        (Outcome.WARNED, "warned"),
+        (Outcome.NOT_RUN, "not run"),
+    ):
+        number = sum(f.outcome is outcome for f in findings)
+        if number:
+            parts.append(f"{number} {word}")
+    return ", ".join(parts)

@@ -1,0 +1,74 @@
+"""Building components: every fault names the config key and the person's own file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from repro.contract.components import build, call_by_name, locate, location_of
+from repro.errors import ComponentError, ConfigError
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "persons_paper"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "model.py").write_text("class Model:\n    def __init__(self, width, depth=2):\n        self.width = width\n")
+    (folder / "broken.py").write_text("import math\n\nvalue = math.nothing\n")
+    (folder / "torn.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("persons_paper")]:
+        del sys.modules[name]
+
+
+def test_build_passes_config_and_only_accepted_extras(package: Path) -> None:
+    model = build({"_target_": "persons_paper.model.Model", "width": 3}, "model", seed=1)
+    assert model.width == 3
+
+
+def test_every_wrong_argument_is_named_at_once(package: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build({"_target_": "persons_paper.model.Model", "widht": 3}, "model")
+    assert "model.widht: Model takes no such argument; near: width" in str(caught.value)
+    assert "model.width: missing" in str(caught.value)
+    assert "model.py:1" in str(caught.value)
+
+
+def test_missing_module_and_name_say_what_is_near(package: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no module 'persons_paper\.modle'"):
+        locate("persons_paper.modle.Model", "model._target_")
+    with pytest.raises(ConfigError, match="Near: Model"):
+        locate("persons_paper.model.Modle", "model._target_")
+    with pytest.raises(ConfigError, match="need a dotted path"):
+        locate("Model", "model._target_")
+
+
+def test_import_error_shows_the_persons_own_traceback(package: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        locate("persons_paper.broken.Model", "model._target_")
+    text = str(caught.value)
+    assert "broken.py:3" in text and "value = math.nothing" in text and "AttributeError" in text
+    assert "components.py" not in text  # none of the harness's own frames
+
+
+def test_syntax_error_names_file_and_line(package: Path) -> None:
+    with pytest.raises(ComponentError) as caught:
+        locate("persons_paper.torn.Model", "model._target_")
+    assert "torn.py:1" in str(caught.value) and "SyntaxError" in str(caught.value)
+
+
+def test_call_by_name_passes_what_is_named_and_names_what_is_missing() -> None:
+    def forward(source: int, target_input: int, noise: int = 7) -> int:
+        return source + target_input + noise
+
+    assert call_by_name(forward, {"source": 1, "target_input": 2, "unused": 9}, "model.forward") == 10
+    with pytest.raises(ComponentError, match="takes target_input, but the tensors at hand are source"):
+        call_by_name(forward, {"source": 1}, "model.forward")
+
+
+def test_location_reads_file_line_and_name() -> None:
+    assert location_of(test_location_reads_file_line_and_name).endswith("in test_location_reads_file_line_and_name")
