@@ -1,0 +1,119 @@
+"""What a person sees when a command does not end well: one message, what to do next, the exit code; never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from repro.configuration.secrets import mask_text
+from repro.errors import ExitCode, ReproError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+#: Where a traceback of the harness goes: the folder of the run that works now, once there is one.
+_run_folder: Path | None = None
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM. Whatever leaves a resumable run on Ctrl-C does the same on this."""
+
+
+def working_in(folder: Path | None) -> None:
+    """Name the run folder that takes the traceback if the harness fails."""
+    global _run_folder
+    _run_folder = folder
+
+
+def guarded(command: Callable[[], ExitCode], words: Sequence[str]) -> ExitCode:
+    """The exit code of `command`; every way in which it can fail is turned into a message on stderr and a code."""
+    previous = None
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread:
+        previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except ReproError as error:
+        return say(error)
+    except Terminated:
+        return _resumable("Terminated.", words, ExitCode.TERMINATED)
+    except KeyboardInterrupt:
+        return _resumable("Interrupted.", words, ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read our output has gone; the interpreter must not complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INTERRUPTED if words[:1] in (["run"], ["check"], ["sweep"]) else ExitCode.OK
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            where = f" while writing {error.filename}" if error.filename else ""
+            return say(
+                ReproError(
+                    f"The disk is full{where}.",
+                    "Make room, or choose another disk with runs_folder=…; then the same command resumes.",
+                )
+            )
+        return _own_failure(error)
+    except Exception as error:  # the one place that may catch all: it reports, and says that the harness failed
+        return _own_failure(error)
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def say(error: ReproError) -> ExitCode:
+    """Print an error and its exit code to stderr, secrets masked; returns the code."""
+    _print(str(error), error.exit_code)
+    return error.exit_code
+
+
+def _print(text: str, code: ExitCode) -> None:
+    sys.stdout.flush()
+    print(mask_text(f"{text}\nexit code {code.value}"), file=sys.stderr, flush=True)
+
+
+def _resumable(what: str, words: Sequence[str], code: ExitCode) -> ExitCode:
+    if words[:1] in (["run"], ["check"], ["sweep"]):
+        what += f" What is done is kept; the same command resumes: python -m repro {shlex.join(words)}"
+    _print(what, code)
+    return code
+
+
+def _own_failure(error: Exception) -> ExitCode:
+    text = mask_text("".join(traceback.format_exception(error)))
+    try:
+        place = str(_keep(text))
+    except OSError as failed:
+        place = f"nowhere ({failed.strerror}); it reads:\n{text}"
+    _print(
+        f"The harness itself failed, not your code: {type(error).__name__}: {error}\n"
+        f"The traceback is in {place}\nA report of it, with that file, is welcome.",
+        ExitCode.HARNESS,
+    )
+    return ExitCode.HARNESS
+
+
+def _keep(text: str) -> Path:
+    name = time.strftime("failure-%Y%m%d-%H%M%S")
+    if _run_folder is not None and _run_folder.is_dir():
+        path = _run_folder / f"{name}-{os.getpid()}.txt"
+        path.write_text(text, encoding="utf-8")
+        return path
+    handle, temporary = tempfile.mkstemp(prefix=f"repro-{name}-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return Path(temporary)

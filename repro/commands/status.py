@@ -1,0 +1,180 @@
+"""`status`: how far each paper has come: gates, results, questions, sweeps, and what runs now.
+
+Only the files of the run folders are read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from repro.commands.help import Parser, settings
+from repro.commands.words import MARKS, ago, printable
+from repro.configuration.secrets import mask_text
+from repro.errors import ExitCode
+from repro.findings import Gate
+from repro.phases import ORDER
+from repro.tracking.files import read_json
+from repro.tracking.run_folder import RunFolder, find_run, list_runs
+
+EXAMPLES = ("status", "status paper=transformer", "status run=3f9a1c", "status runs_folder=/scratch/runs --json")
+
+
+def main(words: list[str]) -> ExitCode:
+    parser = Parser("status", __doc__ or "", EXAMPLES)
+    parser.overrides("paper=<name>, run=<id, its beginning, or folder>, runs_folder=<folder>")
+    parser.json("a JSON object with every run instead of text")
+    arguments = parser.parse_intermixed_args(words)
+    given = settings(arguments.overrides, ("run", "paper", "runs_folder"), "status")
+    runs_folder = given.get("runs_folder", "runs")
+    if "run" in given:
+        folders = [find_run(given["run"], runs_folder)]
+    else:
+        folders = list_runs(runs_folder, given.get("paper"))
+    if arguments.json:
+        print(mask_text(json.dumps({"runs": [describe(folder) for folder in folders]}, indent=2)))
+    else:
+        print(printable(mask_text(as_text(folders, Path(runs_folder)))))
+    return ExitCode.OK
+
+
+def describe(folder: RunFolder) -> dict[str, Any]:
+    """One run: gates by phase, first sentence of its verdict, questions, processes that are not finished, sweeps."""
+    evidence = folder.evidence
+    about = folder.description
+    processes = [store.record for store in folder.processes()]
+    return {
+        "paper": folder.paper,
+        "run": folder.run_id,
+        "folder": str(folder.root),
+        "scale": about.get("scale", ""),
+        "data": about.get("data", ""),
+        "gates": {phase: str(evidence[phase].outcome) for phase in ORDER if phase in evidence},
+        "failed": {
+            phase: sorted({finding.check for finding in evidence[phase].findings if finding.blocks})
+            for phase in ORDER
+            if phase in evidence and evidence[phase].outcome is Gate.FAILED
+        },
+        "sentence": folder.verdict.get("sentence", ""),
+        "exit_code": folder.verdict.get("exit_code"),
+        "report": str(folder.report()) if folder.report().is_file() else None,
+        "questions": {
+            key: sum(one.questions.get(key, 0) for one in evidence.values()) for key in ("answered", "total")
+        },
+        "running": owner(folder.root),
+        "processes": [
+            {key: record.get(key) for key in ("process", "status", "update", "updates", "error")}
+            for record in processes
+            if record.get("status") != "finished"
+        ],
+        "sweeps": [sweep(name, study) for name, study in folder.studies().items()],
+        "touched": datetime.fromtimestamp((folder.root / "run.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
+    }
+
+
+def owner(root: Path) -> dict[str, Any] | None:
+    """The process that works in a run folder, or None. Of another machine's process, its word is taken."""
+    record = read_json(root / "owner.json")
+    if not record:
+        return None
+    if record.get("host") != socket.gethostname():
+        return None  # whether it lives cannot be told from here, and a stale claim would mislead
+    try:
+        os.kill(int(record["pid"]), 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass  # it lives, and is another user's
+    return dict(record)
+
+
+def sweep(name: str, study: Mapping[str, Any]) -> dict[str, Any]:
+    """A study's trials by state, and the best value with its parameters."""
+    trials = study.get("trials") or []
+    complete = [trial for trial in trials if isinstance(trial.get("value"), int | float)]
+    pick = max if study.get("direction") == "maximize" else min
+    best = pick(complete, key=lambda trial: trial["value"]) if complete else None
+    return {
+        "sweep": name,
+        "trials": dict(Counter(str(trial.get("state")) for trial in trials)),
+        "objective": study.get("objective", ""),
+        "best": {"value": best["value"], "params": best.get("params", {})} if best else None,
+    }
+
+
+def as_text(folders: list[RunFolder], runs_folder: Path) -> str:
+    """The latest run of each paper on a line, with what it does or what failed below; older runs are counted."""
+    if not folders:
+        return f"No run yet in {runs_folder.resolve()}. Start one: python -m repro run paper=<name> (python -m repro list)"
+    latest: dict[str, RunFolder] = {}
+    counts = Counter(folder.paper for folder in folders)
+    for folder in folders:
+        latest.setdefault(folder.paper, folder)
+    width = max(map(len, latest))
+    lines: list[str] = []
+    for paper, folder in sorted(latest.items()):
+        run = describe(folder)
+        line = [gates(run), run["sentence"].rstrip(".").split(". ")[0]]
+        line += [f"questions {run['questions']['answered']}/{run['questions']['total']}"] if run["questions"]["total"] else []
+        seen = datetime.now(UTC) - datetime.fromisoformat(run["touched"])
+        line += [f"run {run['run']} {ago(seen.total_seconds())}"]
+        line += [f"{counts[paper] - 1} older"] if counts[paper] > 1 else []
+        lines.append(f"{paper:<{width}}  {'   '.join(part for part in line if part)}")
+        lines += [f"{'':<{width}}  {text}" for text in below(run)]
+    return "\n".join(lines)
+
+
+def gates(run: Mapping[str, Any]) -> str:
+    """`all gates ✓`, or each phase up to the first that is not open: `analysis ✓  data ✓  model ✗ causal  …`."""
+    found: Mapping[str, str] = run["gates"]
+    if all(found.get(phase) == Gate.PASSED for phase in ORDER):
+        return "all gates ✓"
+    parts = []
+    for phase in ORDER:
+        outcome = found.get(phase)
+        if outcome is None:
+            parts.append(f"{phase} to do")
+            break
+        failed = " ".join(run["failed"].get(phase, []))
+        parts.append(f"{phase} {MARKS[Gate(outcome)]}{' ' + failed if failed else ''}")
+        if outcome == Gate.TO_DO:
+            break
+    return "  ".join(parts) + ("" if parts and parts[-1].startswith(ORDER[-1]) else "  …")
+
+
+def below(run: Mapping[str, Any]) -> list[str]:
+    """What runs now, what failed, the sweeps, and where the report is."""
+    lines = []
+    running = run["running"]
+    if running:
+        busy = [
+            f"{one['process']} at update {one['update'] or 0:,} of {one['updates']:,}"
+            for one in run["processes"]
+            if one["status"] == "running" and one["updates"]
+        ]
+        lines.append(f"running: {', '.join(busy) or running.get('command', '')} (process {running['pid']})")
+    for one in run["processes"]:
+        if one["status"] in ("failed", "diverged"):
+            error = str(one["error"] or "").strip().splitlines()
+            lines.append(f"{one['process']} {one['status']}{': ' + error[-1] if error else ''}")
+        elif one["status"] in ("interrupted", "running") and not running:
+            lines.append(f"{one['process']} stopped at update {one['update'] or 0:,}; the same run command resumes it")
+    for study in run["sweeps"]:
+        states = ", ".join(f"{count} {state}" for state, count in study["trials"].items())
+        best = study["best"]
+        values = ", ".join(f"{name} {value:.3g}" for name, value in _numbers(best["params"])) if best else ""
+        total = sum(study["trials"].values())
+        lines.append(f"sweep {study['sweep']}: {total} trials: {states or 'none yet'}{'   best ' + values if values else ''}")
+    if run["report"]:
+        lines.append(run["report"])
+    return lines
+
+
+def _numbers(params: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in params.items() if isinstance(value, int | float)]

@@ -1,0 +1,109 @@
+"""How times, counts and failed findings read in a terminal."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable
+from typing import TextIO
+
+from repro.findings import Evidence, Finding, Gate, Outcome
+
+MARKS = {Gate.PASSED: "✓", Gate.FAILED: "✗", Gate.TO_DO: "◌", Gate.NOT_RUN: "–"}
+#: Findings that are spelled out at a gate; the report has all.
+MOST_FINDINGS = 5
+
+
+def seconds(value: float) -> str:
+    """`0.4 s`, `12 s`, `2:28`, `1:02:05`."""
+    if value < 9.95:
+        return f"{value:.1f} s" if value < 0.95 else f"{value:.0f} s"
+    whole = round(value)
+    if whole < 100:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
+
+
+def ago(value: float) -> str:
+    """`just now`, `12 min ago`, `3 h ago`, `5 days ago`, of a number of seconds."""
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        count = int(value // size)
+        if count >= 1:
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''} ago"
+    return "just now"
+
+
+def phase_line(evidence: Evidence, reused: bool, width: int) -> str:
+    """` ✓ model         14 checks · 0.95 M parameters      6 s`, at most `width` wide where the text allows."""
+    time = "unchanged" if reused else seconds(evidence.seconds)
+    head = f" {MARKS[evidence.outcome]} {evidence.phase:<13} "
+    room = max(20, width - len(head) - len(time) - 2)
+    first, *rest = textwrap.wrap(evidence.summary, room) or [""]
+    lines = [f"{head}{first:<{room}}  {time}", *(" " * len(head) + line for line in rest)]
+    return "\n".join(lines)
+
+
+def open_questions(evidence: Evidence) -> str:
+    """The line about unanswered checkpoint questions of a phase; empty if there are none."""
+    total, answered = evidence.questions.get("total", 0), evidence.questions.get("answered", 0)
+    return f"{total - answered} of {total} checkpoint questions open" if total > answered else ""
+
+
+def finding_lines(evidence: Evidence) -> list[str]:
+    """What is wrong, where, and what most likely causes it: of findings that keep the gate shut, or that warn."""
+    blocking = [finding for finding in evidence.findings if finding.blocks]
+    lines = [line for finding in blocking[:MOST_FINDINGS] for line in _spelled(finding)]
+    if len(blocking) > MOST_FINDINGS:
+        rest = ", ".join(f"{finding.component}/{finding.check}" for finding in blocking[MOST_FINDINGS:])
+        lines.append(f"   and {len(blocking) - MOST_FINDINGS} more: {rest}")
+    for finding in evidence.findings:
+        if finding.outcome is Outcome.WARNED:
+            lines.append(f"   ! {finding.component}/{finding.check}: {finding.summary}")
+    return lines
+
+
+def _spelled(finding: Finding) -> list[str]:
+    lines = [f"   {finding.component}/{finding.check}: {_indent(finding.summary)}"]
+    compared = [
+        f"{name} {text}"
+        for name, text in (("expected", finding.expected), ("observed", finding.observed), ("allowed", finding.threshold))
+        if text
+    ]
+    if compared:
+        lines.append(f"   {_indent('; '.join(compared))}")
+    if finding.reason:
+        lines.append(f"   {_indent(finding.reason)}")
+    if finding.location:
+        lines.append(f"   {finding.location}")
+    lines += _column("Likely:", [f"{rank}. {text}" for rank, text in enumerate(finding.likely, 1)])
+    lines += _column("Alone:", finding.alone.splitlines())
+    return lines
+
+
+def _indent(text: str) -> str:
+    return text.replace("\n", "\n   ")
+
+
+def _column(name: str, lines: Iterable[str]) -> list[str]:
+    return [f"   {name if index == 0 else '':<7} {line}" for index, line in enumerate(lines)]
+
+
+def shares(times: dict[str, float]) -> str:
+    """`Time: analysis 2 s (1 %) · … · together 3:04`; empty if nothing was run."""
+    total = sum(times.values())
+    if total <= 0:
+        return ""
+    parts = [f"{phase} {seconds(value)} ({100 * value / total:.0f} %)" for phase, value in times.items()]
+    return f"Time: {' · '.join(parts)} · together {seconds(total)}"
+
+
+def printable(text: str, stream: TextIO | None = None) -> str:
+    """`text` as the stream's encoding can show it; a terminal without UTF-8 must not end a run."""
+    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    if encoding.lower().replace("-", "") == "utf8":
+        return text
+    for mark, plain in {"✓": "+", "✗": "x", "◌": "o", "◐": "o", "·": "-", "…": "...", "–": "-", "→": "->"}.items():
+        text = text.replace(mark, plain)
+    return text.encode(encoding, "replace").decode(encoding)
