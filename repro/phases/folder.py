@@ -28,7 +28,7 @@ def open_folder(composed: Composed, paper: Paper, command: str) -> RunFolder:
         "scale": (paper.settings.get("scale") or {}).get("name", ""),
         "data": (paper.settings.get("dataset") or {}).get("name", ""),
         "command": command,
-        "overrides": list(composed.overrides),
+        "overrides": composed.typed,
         "harness_version": __version__,
     }
     config = OmegaConf.to_yaml(masked(composed.config))
