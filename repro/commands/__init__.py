@@ -26,7 +26,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Nothing but the code and the printed text comes back."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [*(sys.argv[1:] if argv is None else argv)]
     return int(guarded(lambda: dispatch(words), words))
 
 
@@ -44,7 +44,8 @@ def dispatch(words: Sequence[str]) -> ExitCode:
             f"There is no command {words[0]!r}.",
             (f"Near: {', '.join(near)}. " if near else "") + f"Known: {', '.join(COMMANDS)} (python -m repro --help).",
         )
-    return load(words[0]).main(list(words[1:]))
+    # not `list(…)`: once imported, the command `list` is an attribute of this package and hides the builtin
+    return load(words[0]).main([*words[1:]])
 
 
 def load(name: str) -> ModuleType:
