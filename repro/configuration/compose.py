@@ -13,7 +13,7 @@ from repro.configuration import secrets
 from repro.configuration.deltas import apply_when, leaves_of, near_keys, set_value
 from repro.configuration.folders import options, package_conf
 from repro.configuration.locate import locate, shown
-from repro.configuration.overrides import GROUPS, check_choices, parse
+from repro.configuration.overrides import GROUPS, check_choices, parse, unknown_option
 from repro.configuration.validate import validate
 from repro.errors import ConfigError
 
@@ -154,6 +154,12 @@ def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Overri
                 f"The override {bad.input_line!r}: there is no key {bad.key_or_group}.", near_keys(config, bad.key_or_group)
             )
         return ConfigError(f"The override {bad.input_line!r} does not fit: {_first(cause or error)}.")
+    absent = re.search(r"Could not find '(?P<group>\w+)/(?P<name>[^']+)'", text)
+    if absent and absent["group"] in GROUPS:
+        chosen = next((str(one.value()) for one in parsed if one.key_or_group == "paper"), "")
+        unknown = unknown_option(absent["group"], absent["name"])
+        place = shown(options("paper")[chosen]) if chosen in options("paper") else ""
+        return ConfigError(_at(place, unknown.message), unknown.hint)
     for override in parsed:
         if override.key_or_group.split("@")[0] in text and override.package is not None:
             return ConfigError(f"The override {override.input_line!r} does not fit: {_first(error)}.")

@@ -39,7 +39,7 @@ _keys: set[str] = set()
 
 def is_secret_key(key: str, value: object = "") -> bool:
     """Whether a value under this key is secret by its name; of a dotted key, the last part counts."""
-    words = [word.lower() for word in re.findall(r"[A-Za-z][a-z]*|[A-Z]+|\d+", key.split(".")[-1])]
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", key.split(".")[-1])]
     if not words or value is None or isinstance(value, bool):
         return False
     if words[-1] in _ALWAYS:
@@ -92,7 +92,9 @@ def mask_text(text: str) -> str:
 
 
 def _mask_assignment(match: re.Match[str]) -> str:
-    value = match["value"].strip("'\"")
+    value: object = match["value"].strip("'\"")
+    if _is_number(str(value)):
+        value = 0
     parts = match["key"].split(".")
     return f"{match['head']}{MASK}" if any(is_secret_key(part, value) for part in parts) else match[0]
 
