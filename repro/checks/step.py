@@ -1,0 +1,395 @@
+"""One update against the closed form of the declared optimiser: which tensors moved, by how much, by which settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.schedule import formula
+from repro.checks.trace import HAND_WRITTEN, changed, tolerance
+from repro.checks.watch import NoDropout, Step, Update, Watched, kept, named_parameters, seed_all, watch, watched
+from repro.contract.bench import Bench
+from repro.contract.paper import Paper
+from repro.findings import Finding
+from repro.oracles.optimisers import STEPS, State
+
+#: What PyTorch sets where the person gives nothing; the usual cause of a deviation.
+DEFAULTS: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0}
+
+
+def same(a: Any, b: Any) -> bool:
+    return bool(np.allclose(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64), rtol=1e-6, atol=0.0))
+
+
+def kind_of(step: Step) -> str:
+    return {"adam": "adam", "adamw": "adamw", "sgd": "sgd"}.get(step.optimiser.lower(), step.optimiser.lower())
+
+
+@check(phase="training", family="step", component="training")
+def optimiser_declared(bench: Bench) -> list[Finding] | Finding:
+    """The optimiser and the settings of its parameter groups (betas, eps, momentum, weight decay) are the paper's.
+
+    Broken: a library default stands where the paper names a value.
+    Likely: the setting was left at the library's default | Adam with L2 where the paper has AdamW, or the reverse | weight decay or momentum of the paper not set
+    """
+    spec = bench.paper.optimiser
+    if not spec:
+        return not_run("declare optimiser: {kind, betas, eps, weight_decay, momentum, clip, source}")
+    recording = watched(bench)
+    if not recording.steps:
+        return not_run(HAND_WRITTEN)
+    source = spec.get("source", "optimiser")
+    findings: list[Finding] = []
+    for step in {s.instance: s for _, s in recording.steps}.values():
+        findings += settings_faults(bench.paper, spec, step, source, recording.location)
+    if any(f.blocks for f in findings):
+        return findings
+    step = recording.steps[0][1]
+    return [passed(f"{step.optimiser} with the declared settings in {len(step.groups)} group(s)"), *findings]
+
+
+def settings_faults(paper: Paper, spec: dict[str, Any], step: Step, source: str, location: str) -> list[Finding]:
+    findings = []
+    kind, wanted_kind = kind_of(step), str(spec.get("kind", "")).lower()
+    decay = float(spec.get("weight_decay") or 0.0)
+    alike = {"adam", "adamw"}
+    if wanted_kind and kind != wanted_kind and kind in STEPS and not ({kind, wanted_kind} == alike and not decay):
+        findings.append(
+            failed(
+                f"the optimiser is {step.optimiser}, the paper's is {wanted_kind} ({source})",
+                expected=wanted_kind,
+                observed=step.optimiser,
+                location=location,
+                likely=(
+                    "Adam with L2 regularisation where the paper has decoupled weight decay (AdamW)"
+                    if {kind, wanted_kind} == alike
+                    else f"another optimiser than the paper's: {step.optimiser} for {wanted_kind}",
+                ),
+                details={"declare": "optimiser.kind"},
+            )
+        )
+    for name in ("betas", "eps", "momentum", "nesterov", "weight_decay"):
+        if spec.get(name) is None:
+            continue
+        for number, group in enumerate(step.groups):
+            if name not in group:
+                continue
+            got, need = group[name], spec[name]
+            if same(got, need):
+                continue
+            plain = all(part.endswith("bias") or "norm" in part.lower() for part in group["names"])
+            if name == "weight_decay" and not got and plain and len(step.groups) > 1:
+                findings.append(
+                    warned(
+                        f"group {number} (biases and normalisation) has no weight decay; the paper's is {need}",
+                        expected=f"weight_decay={need}",
+                        observed="weight_decay=0 for " + ", ".join(group["names"][:3]),
+                        location=location,
+                    )
+                )
+                continue
+            default = name in DEFAULTS and same(got, DEFAULTS[name])
+            findings.append(
+                failed(
+                    f"{name} of {step.optimiser} deviates from the paper ({source})",
+                    expected=f"{name}={need}",
+                    observed=f"{name}={got}" + (" (the library's default)" if default else "") + f" in group {number}",
+                    threshold="1e-6 of the value: it is a setting, not a measurement",
+                    location=location,
+                    likely=(f"{name} of the paper not set: " + ("left at the library's default" if default else f"it is {got}"),),
+                    details={"declare": f"optimiser.{name}"},
+                )
+            )
+            break
+    return findings
+
+
+# --- the closed form --------------------------------------------------------------------------------------------------
+
+
+def tiny(bench: Bench) -> Watched:
+    """Three updates whose gradient is about the size of eps, where the place of eps in the formula shows."""
+
+    def make() -> Watched:
+        first = watched(bench).updates[0]
+        sizes = np.concatenate([np.abs(g) for g in first.fresh.values() if g is not None])
+        typical = float(np.median(sizes[sizes > 0]))
+        return watch(bench, updates=3, factor=10 * float(bench.paper.optimiser["eps"]) / typical)
+
+    return kept(bench, "tiny", make)  # type: ignore[no-any-return]
+
+
+@check(phase="training", family="step", component="training")
+def one_step_closed_form(bench: Bench) -> Finding:
+    """Parameters after each watched update are those of the declared optimiser's formula, from the gradient observed.
+
+    Broken: the update rule differs: bias correction, order of eps, coupled weight decay, sign, momentum.
+    Likely: Adam with L2 where the paper has AdamW, or the reverse | bias correction is missing or counts updates from 0 | the sign of the update is wrong | momentum or eps enters at another place of the formula
+    """
+    spec = bench.paper.optimiser
+    kind = str(spec.get("kind", "")).lower()
+    if kind not in STEPS:
+        return not_run(
+            "declare optimiser: {kind: adam|adamw|sgd, …}" if not kind else f"no oracle for optimiser.kind {kind!r} ({', '.join(STEPS)})"
+        )
+    recording = watched(bench)
+    if any(len(update.steps) > 1 for update in recording.updates):
+        return not_run("an update makes several optimiser steps; the closed form of the first one only is not enough")
+    if not any(update.steps for update in recording.updates) and formula(bench.paper) is None:
+        return not_run("a hand-written optimiser and no schedule.learning_rate: the rate of a step is not known")
+    recordings = [recording]
+    if kind != "sgd" and spec.get("eps") and all(u.handed for u in recording.updates) and recording.updates[0].fresh_norm:
+        recordings.append(tiny(bench))
+    for number, one in enumerate(recordings):
+        wrong = compare_updates(bench, one, kind, epsilon_hat=False)
+        if wrong and kind != "sgd" and not compare_updates(bench, one, kind, epsilon_hat=True):
+            wrong = []
+        if wrong:
+            name, update, expected, observed, error = wrong[0]
+            return failed(
+                f"{name} after update {update} is not what {kind} makes of the gradient"
+                + (" (gradient about the size of eps)" if number else "")
+                + f"; {len(wrong)} parameter(s) differ",
+                expected=f"change {expected:.9g} (float64 oracle of {kind}, repro/oracles/optimisers.py)",
+                observed=f"change {observed:.9g}",
+                threshold=f"{closed_form_limit(bench):.1e} of the largest change of the tensor (half of the digits of {bench.dtype}),"
+                f" plus rounding of the parameter; the largest difference is {error:.1e} of it",
+                location=one.location,
+                likely=step_pattern(bench, one, kind, number),
+                details={"declare": "optimiser"},
+            )
+    return passed(f"{len(recording.updates)} updates follow {kind} in {len(recording.trainable)} parameters")
+
+
+def closed_form_limit(bench: Bench) -> float:
+    return tolerance(bench)
+
+
+def observed_gradient(update: Update) -> dict[str, np.ndarray | None]:
+    return update.steps[0].gradient if update.steps else update.left
+
+
+def settings_of(spec: dict[str, Any], kind: str, group: dict[str, Any], lr: float) -> dict[str, Any]:
+    """The declared settings of one group's step; a group without weight decay is the business of optimiser_declared."""
+    decay = float(spec.get("weight_decay") or 0.0)
+    if decay and "weight_decay" in group and not group["weight_decay"]:
+        decay = 0.0
+    if kind == "sgd":
+        return {
+            "lr": lr,
+            "weight_decay": decay,
+            "momentum": float(spec.get("momentum") or 0.0),
+            "nesterov": bool(spec.get("nesterov", group.get("nesterov", False))),
+        }
+    betas = spec.get("betas") or group.get("betas") or DEFAULTS["betas"]
+    eps = spec.get("eps") if spec.get("eps") is not None else group.get("eps", DEFAULTS["eps"])
+    return {"lr": lr, "weight_decay": decay, "betas": (float(betas[0]), float(betas[1])), "eps": float(eps)}
+
+
+Difference = tuple[str, int, float, float, float]  # parameter, update, expected change, observed change, relative error
+
+
+def compare_updates(bench: Bench, recording: Watched, kind: str, epsilon_hat: bool) -> list[Difference]:
+    """Every parameter that leaves the formula, at its first such update."""
+    spec, rate = bench.paper.optimiser, formula(bench.paper)
+    states: dict[str, State] = {}
+    wrong: dict[str, Difference] = {}
+    for update in recording.updates:
+        gradients = observed_gradient(update)
+        groups = update.steps[0].groups if update.steps else [{"names": recording.trainable}]
+        for group in groups:
+            lr = float(group["lr"]) if "lr" in group else rate(update.number) if rate else 0.0
+            settings = settings_of(spec, kind, group, lr)
+            if epsilon_hat:
+                settings["epsilon_hat"] = True
+            for name in group["names"]:
+                gradient = gradients.get(name)
+                if gradient is None or name in wrong:
+                    continue
+                before, after = update.before[name], update.after[name]
+                new, states[name] = STEPS[kind](before, gradient, states.get(name, {}), update.number, **settings)
+                expected, observed = new - before, after - before
+                scale = max(float(np.abs(expected).max()), float(np.abs(observed).max()))
+                rounding = 8 * torch.finfo(bench.dtype).eps * float(np.abs(before).max())
+                difference = np.abs(expected - observed)
+                worst = int(difference.argmax())
+                if difference[worst] > closed_form_limit(bench) * scale + rounding:
+                    error = float(difference[worst]) / max(scale, 1e-300)
+                    wrong[name] = (name, update.number, float(expected[worst]), float(observed[worst]), error)
+    return sorted(wrong.values(), key=lambda d: (d[1], -d[4]))
+
+
+def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) -> tuple[str, ...]:
+    """Which other formula explains the observed updates."""
+    spec = dict(bench.paper.optimiser)
+    alternatives: list[tuple[str, str, dict[str, Any]]] = []
+    if kind in ("adam", "adamw"):
+        other = "adam" if kind == "adamw" else "adamw"
+        name = "Adam with L2 where the paper has AdamW" if kind == "adamw" else "AdamW where the paper has Adam with L2"
+        alternatives.append((name, other, spec))
+        if spec.get("weight_decay"):
+            alternatives.append(("weight decay of the paper not set", kind, {**spec, "weight_decay": 0.0}))
+        alternatives.append(("eps left at the library's default", kind, {**spec, "eps": DEFAULTS["eps"]}))
+        alternatives.append(("betas left at the library's default", kind, {**spec, "betas": DEFAULTS["betas"]}))
+    else:
+        alternatives.append(("momentum of the paper not set", kind, {**spec, "momentum": 0.0}))
+        alternatives.append(("weight decay of the paper not set", kind, {**spec, "weight_decay": 0.0}))
+    alternatives.append(("plain gradient descent instead of the paper's optimiser", "sgd", {"kind": "sgd"}))
+
+
+    found = []
+    for text, other, changed_spec in alternatives:
+        altered = Bench(replace(bench.paper, optimiser=changed_spec), bench.dtype, bench.seed)
+        if not compare_updates(altered, recording, other, epsilon_hat=False):
+            found.append(text)
+    if found:
+        return tuple(found)
+    if tiny_pass:
+        return ("eps enters at another place of the formula, or has another value", "bias correction is missing")
+    return (
+        "bias correction is missing or counts updates from 0",
+        "the sign of the update is wrong",
+        "weight decay is coupled where the paper decouples it (AdamW), or the reverse",
+    )
+
+
+# --- which tensors moved ----------------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="step", component="training")
+def all_parameters_updated(bench: Bench) -> Finding:
+    """The optimiser holds every trainable parameter of this model, and each that has a gradient moves; frozen ones stay.
+
+    Broken: the loss stays flat, or part of the model never learns.
+    Likely: the optimiser holds the parameters of another model object | parameters were created or replaced after the optimiser was built | part of the parameters was left out of the groups
+    """
+    recording = watched(bench)
+    moved = {name for update in recording.updates for name in changed(update)}
+    graded = {n for u in recording.updates for n, g in (u.fresh or u.left).items() if g is not None and np.any(g)}
+    frozen_moved = sorted(moved & set(recording.frozen))
+    if frozen_moved:
+        return failed(
+            f"{len(frozen_moved)} frozen parameters move in an update: {', '.join(frozen_moved[:3])}",
+            expected="parameters with requires_grad=False stay",
+            observed="they change",
+            location=recording.location,
+            likely=("weight decay or an average is applied to frozen parameters",),
+        )
+    held = {name for _, step in recording.steps for group in step.groups for name in group["names"]}
+    strangers = max((step.strangers for _, step in recording.steps), default=0)
+    if recording.steps:
+        missing = sorted(set(recording.trainable) - held)
+        if missing:
+            everything = len(missing) == len(recording.trainable)
+            return failed(
+                ("none" if everything else f"{len(missing)}") + f" of {len(recording.trainable)} trainable parameters"
+                + (" is" if everything else " are not") + " held by the optimiser" + ("" if everything else f": {', '.join(missing[:3])}"),
+                expected="every trainable parameter of the model in a parameter group",
+                observed=f"{len(held)} held, and {strangers} that belong to no module of this model",
+                location=recording.location,
+                likely=(
+                    ("the optimiser holds the parameters of another model object",)
+                    if strangers
+                    else ("part of the parameters was left out of the groups",)
+                )
+                + ("parameters were created or replaced after the optimiser was built",),
+            )
+    stuck = sorted((graded & set(recording.trainable)) - moved)
+    rates = [float(g["lr"]) for _, step in recording.steps for g in step.groups]
+    if stuck:
+        return failed(
+            f"{len(stuck)} of {len(recording.trainable)} parameters have a gradient and do not move in"
+            f" {len(recording.updates)} updates: {', '.join(stuck[:3])}",
+            expected="every parameter with a gradient changes",
+            observed=f"unchanged, bit for bit; learning rates {', '.join(f'{r:.3g}' for r in rates[:4]) or 'not seen'}",
+            location=recording.location,
+            likely=(
+                ("the learning rate is 0",)
+                if rates and not any(rates)
+                else ("the optimiser holds the parameters of another model object", "gradients are cleared before the step")
+            ),
+        )
+    first = changed(recording.updates[0])
+    if rates and not first and graded:
+        return failed(
+            "the first update changes nothing",
+            expected="a learning rate above 0 at update 1",
+            observed=f"learning rate {rates[0]:g}",
+            location=recording.location,
+            likely=("warm-up off by one: the schedule counts updates from 0, so the first rate is 0",),
+        )
+    return passed(f"{len(moved)} of {len(recording.trainable)} trainable parameters move, {len(recording.frozen)} frozen ones stay")
+
+
+@check(phase="training", family="step", component="training")
+def loss_falls(bench: Bench, *, updates: int = 20) -> Finding:
+    """On one batch, repeated, the total falls below its start within a few updates (dropout off, train mode).
+
+    Broken: the update climbs, or moves nothing that the loss depends on.
+    Likely: the sign of the loss or of the update is wrong | the optimiser holds the parameters of another model object | the learning rate is 0 or far too high
+    """
+    seed_all(bench.seed)
+    model, loss = bench.model(), bench.loss()
+    if not isinstance(model, torch.nn.Module) or isinstance(loss, dict):
+        return not_run("several modules or losses: which total should fall is not declared")
+    training = bench.training(model, loss)
+    batch = bench.synthetic(4)
+    totals: list[float] = []
+    with bench.precision(), NoDropout():
+        for number in range(updates + 1):
+            model.train()
+            with torch.no_grad():
+                totals.append(float(bench.terms(model, batch, loss)["total"]))
+            if number and totals[-1] < totals[0] and number >= 3:
+                break
+            if number < updates:
+                training.update(dict(batch))
+    if min(totals[1:]) < totals[0]:
+        return passed(f"total {totals[0]:.6g} → {min(totals):.6g} in {len(totals) - 1} updates of one batch")
+    from repro.contract.components import location_of
+
+    return failed(
+        f"the total does not fall in {len(totals) - 1} updates of one batch",
+        expected=f"below {totals[0]:.9g}",
+        observed=f"lowest {min(totals[1:]):.9g}, last {totals[-1]:.9g}",
+        threshold="any fall counts: no noise, the batch is the same and dropout is off",
+        location=location_of(training.update),
+    )
+
+
+@check(phase="training", family="step", component="model")
+def tied_after_update(bench: Bench) -> Finding:
+    """Weights that start as copies of each other are one tensor: they are still equal after an update.
+
+    Broken: tied weights were copied once instead of shared, and drift apart with the first update.
+    Likely: weight tying lost: the weight is copied instead of shared | the model was moved or wrapped in a way that unties parameters
+    """
+    recording = watched(bench)
+    seed_all(bench.seed)
+    parameters = {n: p for n, p in named_parameters(bench.modules(bench.model())).items() if p.requires_grad and p.dim() > 1}
+    twins = [
+        (a, b)
+        for i, a in enumerate(parameters)
+        for b in list(parameters)[i + 1 :]
+        if parameters[a].shape == parameters[b].shape
+        and float(parameters[a].detach().std()) > 0
+        and torch.equal(parameters[a], parameters[b])
+    ]
+    drifted = [pair for pair in twins if not np.array_equal(recording.updates[0].after[pair[0]], recording.updates[0].after[pair[1]])]
+    if not drifted:
+        return passed("no two random weights start equal and drift apart")
+    a, b = drifted[0]
+    aliases = a.rsplit(".", 2)[-2:] == b.rsplit(".", 2)[-2:]  # layer 0 and layer 1: cloned, not meant to be tied
+    text = f"{a} and {b} start equal and differ after one update"
+    fields: dict[str, Any] = {
+        "expected": "one tensor under two names (tied), or two independent draws",
+        "observed": "two tensors with the same initial values",
+        "location": recording.location,
+    }
+    if aliases:
+        return warned(text + " (layers cloned with their initial weights?)", **fields)
+    return failed(text, **fields)

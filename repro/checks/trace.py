@@ -1,0 +1,433 @@
+"""Traces of a few updates seen through hooks: order, the gradient that is applied, modes, clipping, what is returned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.watch import Step, Update, Watched, watch, watched
+from repro.contract.bench import Bench
+from repro.findings import Finding
+
+HAND_WRITTEN = "no torch.optim optimiser stepped, so hooks see no step (a hand-written optimiser); its parameters are compared"
+
+
+def tolerance(bench: Bench) -> float:
+    """Half of the digits of the bench's precision: two orders of summation differ by far less, a bug by far more."""
+    return float(torch.finfo(bench.dtype).eps) ** 0.5
+
+
+def joined(arrays: dict[str, np.ndarray | None], names: Iterable[str]) -> np.ndarray:
+    """The named arrays in one vector; a missing gradient counts as zeros."""
+    parts = [arrays[name] for name in names]
+    return np.concatenate([part for part in parts if part is not None] or [np.zeros(0)])
+
+
+@check(phase="training", family="trace", component="training")
+def update_order(bench: Bench) -> Finding:
+    """One update computes gradients by backward and then steps, with nothing cleared or left out in between.
+
+    Broken: the optimiser steps before backward, steps on cleared gradients, or never steps.
+    Likely: the step comes before backward, so it applies the gradient of the batch before | zero_grad stands between backward and step | step or backward is missing
+    """
+    recording = watched(bench)
+    for update in recording.updates:
+        fault = order_fault(update)
+        if fault:
+            summary, likely = fault
+            return failed(
+                f"update {update.number}: {summary}",
+                expected="zero_grad (anywhere outside backward…step), forward, backward, step",
+                observed=", ".join(update.events) or "nothing that a hook sees",
+                location=recording.location,
+                likely=(likely,),
+            )
+    if not any(update.steps for update in recording.updates):
+        if any(changed(update) for update in recording.updates):
+            return not_run(HAND_WRITTEN)
+        return failed(
+            "an update steps no optimiser and changes no parameter",
+            expected="one step after backward",
+            observed=", ".join(recording.updates[0].events) or "nothing that a hook sees",
+            location=recording.location,
+            likely=("optimiser.step() is missing", "the optimiser is stepped only every k-th call of update"),
+        )
+    if not any(update.handed for update in recording.updates):
+        return warned(
+            "update never calls the `backward` that is handed in: mixed precision and several devices cannot work",
+            expected="self.backward(total) with the backward given to the constructor",
+            observed=", ".join(recording.updates[0].events),
+            location=recording.location,
+        )
+    return passed(f"{len(recording.updates)} updates: " + ", ".join(compressed(recording.updates[0].events)))
+
+
+def compressed(events: list[str]) -> list[str]:
+    """Neighbours of one name once: two forwards in a row read "forward"."""
+    return [event for i, event in enumerate(events) if i == 0 or events[i - 1] != event]
+
+
+def order_fault(update: Update) -> tuple[str, str] | None:
+    """(what is wrong, the likely bug) of the order of events in one update."""
+    events = update.events
+    if "step" not in events:
+        return None  # decided over all updates: accumulation or a hand-written optimiser
+    if "backward" not in events:
+        if update.backwards == 0 and any(g is not None for step in update.steps for g in step.gradient.values()):
+            return None  # gradients were set without backward (torch.autograd.grad)
+        return "the optimiser steps, but no backward was seen", "backward is missing, so the step has no gradient"
+    first_step, first_backward = events.index("step"), events.index("backward")
+    if first_step < first_backward:
+        return "the optimiser steps before backward", "the step comes before backward: it applies an old gradient"
+    for step in update.steps:
+        names = list(step.gradient)
+        left = any(update.left.get(name) is not None and np.any(update.left[name]) for name in names)
+        applied = any(step.gradient[name] is not None and np.any(step.gradient[name]) for name in names)
+        if names and left and not applied and len(update.steps) == 1:
+            return "backward gave gradients, but the step applies none", "zero_grad stands between backward and step"
+    return None
+
+
+def changed(update: Update) -> list[str]:
+    return [name for name in update.before if not np.array_equal(update.before[name], update.after[name])]
+
+
+# --- the gradient that is applied -------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="trace", component="training")
+def gradient_of_this_batch(bench: Bench) -> Finding:
+    """The gradient that the optimiser applies is that of the total of this batch alone, scaled only as clipping declares.
+
+    Broken: the gradient contains older batches, only the last micro-batch, k times too much, or was rescaled.
+    Likely: zero_grad is missing: gradients of earlier batches are added | zero_grad inside the accumulation loop: only the last micro-batch counts | the accumulated loss is not divided by the number of micro-batches | gradients are clipped before they are unscaled
+    """
+    recording = watched(bench)
+    reason = why_no_fresh(recording)
+    if reason:
+        return not_run(reason)
+    if any(update.backwards > 1 for update in recording.updates):
+        return accumulated_gradient(bench, recording)
+    clip = bench.paper.optimiser.get("clip")
+    limit = max(tolerance(bench), 1e-5 if clip else 0.0)  # clip_grad_norm_ divides by norm + 1e-6
+    previous: np.ndarray | None = None
+    for update in recording.updates:
+        step = update.steps[0]
+        names = [name for name in step.gradient if step.gradient[name] is not None and update.fresh.get(name) is not None]
+        applied, fresh = joined(step.gradient, names), joined(update.fresh, names)
+        scale = min(1.0, float(clip) / update.fresh_norm) if clip and update.fresh_norm else 1.0
+        size = float(np.linalg.norm(fresh)) or 1.0
+        error = float(np.linalg.norm(applied - scale * fresh)) / (scale * size)
+        if error > limit:
+            ratio = float(applied @ fresh) / size**2
+            rest = float(np.linalg.norm(applied - ratio * fresh)) / max(float(np.linalg.norm(applied)), 1e-300)
+            return failed(
+                f"update {update.number} applies another gradient than that of its own batch",
+                expected=f"the gradient of this batch alone, norm {scale * update.fresh_norm:.4g}"
+                + (f" after clipping to {clip}" if clip else ""),
+                observed=f"norm {step.norm:.4g}; {ratio:.4g} times this batch's gradient, and {rest:.1%} of it is something else",
+                threshold=f"relative difference {limit:.1e} ("
+                + ("clip_grad_norm_ adds 1e-6 to the norm" if clip else f"half of the digits of {bench.dtype}")
+                + f"); it is {error:.1e}",
+                location=recording.location,
+                likely=gradient_pattern(applied, fresh, previous, ratio, rest, scale),
+            )
+        previous = applied
+    return passed(
+        f"{len(recording.updates)} updates apply exactly the gradient of their own batch",
+        threshold=f"relative difference {limit:.1e}",
+    )
+
+
+def why_no_fresh(recording: Watched) -> str:
+    if any(not update.fresh for update in recording.updates):
+        return "the paper has several modules or losses; which gradient belongs to which is not declared"
+    if not any(update.steps for update in recording.updates):
+        return HAND_WRITTEN
+    if any(len(update.steps) != 1 for update in recording.updates):
+        return "an update makes several optimiser steps, so the gradient of the batch at its start is not what each applies"
+    if all(g is None for g in recording.updates[0].fresh.values()):
+        return "the total of the loss has no gradient (see the checks of the loss)"
+    if not any(recording.updates[0].steps[0].gradient):
+        return "the optimiser holds no parameter of the model (see all_parameters_updated)"
+    return ""
+
+
+def gradient_pattern(
+    applied: np.ndarray, fresh: np.ndarray, previous: np.ndarray | None, ratio: float, rest: float, scale: float
+) -> tuple[str, ...]:
+    """Likely bugs, ranked by what the applied gradient is made of."""
+    missing = "zero_grad is missing: gradients of earlier batches are added"
+    older = "the step comes before backward: it applies the gradient of the batch before"
+    rescaled = "gradients are clipped before they are unscaled, or clipped although the paper does not clip"
+    if previous is not None and np.allclose(applied, fresh + previous, rtol=1e-6, atol=1e-9 * float(np.abs(applied).max())):
+        return (missing,)
+    if previous is not None and np.allclose(applied, previous, rtol=1e-6):
+        return (older, missing)
+    if rest < 1e-6:
+        if ratio < 0:
+            return ("the sign of the loss or of the update is wrong (gradient ascent)",)
+        if ratio < scale / 100:
+            return (rescaled, "the loss is divided by a number that the gradient is not multiplied by")
+        if ratio < scale:
+            return (rescaled, "the loss is divided twice, for instance by the number of micro-batches")
+        return (
+            "the loss is multiplied before backward (accumulated loss not divided by the number of micro-batches, loss scale not undone)",
+            "declared clipping is missing",
+        )
+    if previous is not None:
+        return (missing, "the loss that is minimised is not `total`", "gradients are clipped value by value")
+    return (
+        "gradients are clipped value by value, or noise is added to them",
+        "the loss that is minimised is not `total`, or the batch is changed before forward",
+        "part of the batch is left out",
+    )
+
+
+def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
+    """With several backwards an update: the applied gradient is made of every example's, in the whole batch's proportion.
+
+    Micro-batches of unequal numbers of targets may weigh examples differently; so their weights are fitted.
+    """
+    update = recording.updates[1]  # the second, so that a gradient left over from the first shows
+    step = update.steps[0]
+    if not any("batch" in declared.axes for name, declared in bench.paper.tensors.items() if name in update.batch):
+        return not_run("no tensor of the batch declares an axis `batch`, so examples cannot be taken apart")
+    names = [name for name in step.gradient if update.fresh.get(name) is not None and step.gradient[name] is not None]
+    each = [joined(example, names) for example in update.each]
+    size = len(each)
+    columns = np.stack(each, axis=1)
+    applied, whole = joined(step.gradient, names), joined(update.fresh, names)
+    weights, whole_weights = (np.linalg.lstsq(columns, target, rcond=None)[0] for target in (applied, whole))
+    misfit = float(np.linalg.norm(applied - columns @ weights) / max(float(np.linalg.norm(applied)), 1e-300))
+    clip = bench.paper.optimiser.get("clip")
+    scale = min(1.0, float(clip) / update.fresh_norm) if clip and update.fresh_norm else 1.0
+    limit = tolerance(bench)
+    shown = f"weights of the {size} examples {np.round(weights, 4).tolist()}, together {weights.sum():.4g}"
+    expected = f"weights like those of the whole batch, {np.round(whole_weights, 4).tolist()}, together {whole_weights.sum():.4g}"
+    fields = {"expected": expected, "observed": shown, "location": recording.location}
+    if float(np.linalg.norm(whole - columns @ whole_weights)) > limit * max(float(np.linalg.norm(whole)), 1e-300) * 1e3:
+        return not_run("examples of a batch interact (batch normalisation), so micro-batches cannot be compared with it")
+    lost = [i for i, w in enumerate(weights) if abs(w) < 0.01 * float(np.abs(whole_weights).max())]
+    if lost:
+        return failed(
+            f"{len(lost)} of {size} examples leave no trace in the gradient that is applied",
+            **fields,
+            threshold="a hundredth of the largest weight in the whole batch",
+            likely=("zero_grad inside the accumulation loop: only the last micro-batch counts", "part of the batch is left out"),
+        )
+    if misfit > 1e3 * limit:
+        return failed(
+            "the applied gradient contains something besides the gradients of this batch's examples",
+            **fields,
+            threshold=f"misfit {1e3 * limit:.1e} (half of the digits of {bench.dtype}, {size} fitted weights); it is {misfit:.1e}",
+            likely=("gradients are clipped or stepped between micro-batches", "zero_grad is missing"),
+        )
+    ratio = float(weights.sum() / whole_weights.sum()) / scale
+    if abs(ratio - 1) > (1e-3 if clip is None else 1e-2):
+        times = update.backwards
+        return failed(
+            f"the accumulated gradient is {ratio:.4g} times that of the whole batch, over {times} micro-batches",
+            **fields,
+            threshold="a thousandth: weights of examples may differ, their sum may not",
+            likely=(
+                "the accumulated loss is not divided by the number of micro-batches"
+                if ratio > 1
+                else "the loss is divided twice: by the number of micro-batches and by the mean",
+                "zero_grad inside the accumulation loop: only the last micro-batch counts",
+            ),
+        )
+    return passed(f"{update.backwards} micro-batches together give the gradient of the whole batch", **{"observed": shown})
+
+
+# --- clipping ---------------------------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="trace", component="training")
+def clipping(bench: Bench) -> Finding:
+    """A gradient ten times the declared norm is clipped to it; where the paper clips nothing, a huge one passes whole.
+
+    Broken: gradients are not clipped, clipped to another norm, before they are complete, or although the paper does not.
+    Likely: clipping is missing or uses another norm than the paper's | clipping comes after the step or before backward | clipping although the paper does not clip | clipping by value instead of by norm
+    """
+    if not bench.paper.optimiser:
+        return not_run("declare optimiser: {kind, clip, …}; `clip: null` says that the paper clips nothing")
+    recording = watched(bench)
+    reason = why_no_fresh(recording)
+    if reason:
+        return not_run(reason)
+    if not all(update.handed for update in recording.updates):
+        return not_run("update does not call the `backward` that is handed in, so the gradient cannot be enlarged from outside")
+    clip = bench.paper.optimiser.get("clip")
+    norm = recording.updates[0].fresh_norm
+    if not norm or not math.isfinite(norm):
+        return not_run(f"the gradient at the start has norm {norm:g}")
+    factor = 10.0 * (float(clip) if clip else 1e4) / norm
+    update = watch(bench, updates=1, factor=factor).updates[0]
+    step = update.steps[0]
+    wanted = float(clip) if clip else factor * update.fresh_norm
+    if abs(step.norm - wanted) <= 1e-5 * wanted + 1e-6:
+        summary = f"a gradient of norm {factor * update.fresh_norm:.4g} is clipped to {clip}" if clip else "gradients are not clipped"
+        return passed(summary, expected=f"norm {wanted:.4g}", observed=f"norm {step.norm:.4g}")
+    values = np.concatenate([g for g in step.gradient.values() if g is not None])
+    largest = float(np.abs(values).max())
+    by_value = float(np.mean(np.isclose(np.abs(values), largest))) > 0.01
+    return failed(
+        f"a gradient of norm {factor * update.fresh_norm:.4g} reaches the step with norm {step.norm:.4g}"
+        f" (deviates from the paper, {bench.paper.optimiser.get('source', 'optimiser.clip')})",
+        expected=f"norm {wanted:.6g}" + ("" if clip else ": optimiser.clip is null"),
+        observed=f"norm {step.norm:.6g}",
+        threshold="1e-5 of the norm, because clip_grad_norm_ adds 1e-6 to it",
+        location=recording.location,
+        likely=clip_pattern(bool(clip), by_value, step, factor * update.fresh_norm),
+        details={"declare": "optimiser.clip"},
+    )
+
+
+def clip_pattern(declared: bool, by_value: bool, step: Step, norm: float) -> tuple[str, ...]:
+    if by_value:
+        return ("gradients are clipped value by value, the paper clips their norm",)
+    if declared and step.norm >= norm * 0.999:
+        return ("clipping is missing", "clipping comes after the step, or before backward")
+    if declared:
+        return ("clipping uses another norm than the paper's", "each tensor is clipped alone instead of all together")
+    return ("gradients are clipped although the paper does not say so", "gradients are clipped before they are unscaled")
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="trace", component="training")
+def train_mode(bench: Bench) -> Finding:
+    """The forward of an update runs in train mode and with gradients, also right after an evaluation left eval mode.
+
+    Broken: dropout is off and batch statistics are frozen from the first evaluation on; or nothing is learned.
+    Likely: model.train() is not called at the start of update, so eval mode of the last evaluation stays | model.eval() is called in update | forward runs under no_grad
+    """
+    recording = watched(bench)
+    learning = [(update, f) for update in recording.updates for f in update.forwards if f.gradients]
+    if not any(update.forwards for update in recording.updates):
+        return not_run("update never calls the module itself (only its parts), so no hook sees the mode")
+    if not learning:
+        return failed(
+            "every forward of an update runs without gradients",
+            expected="gradients enabled in forward",
+            observed="torch.is_grad_enabled() is False",
+            location=recording.location,
+            likely=("forward runs under torch.no_grad() or inference_mode",),
+        )
+    by_module = {f.module for _, f in learning}
+    for name in sorted(by_module):
+        if not any(f.training for _, f in learning if f.module == name):
+            return failed(
+                f"{name} is in eval mode in the forward of an update that follows an evaluation",
+                expected="training=True during forward (update sets model.train())",
+                observed="training=False",
+                location=recording.location,
+                likely=(
+                    "model.train() is not called at the start of update, so the eval mode of the last evaluation stays",
+                    "model.eval() is called in update",
+                ),
+            )
+    sleeping = sorted({part for _, f in learning if f.training for part in f.not_training})
+    if sleeping:
+        return warned(
+            f"{len(sleeping)} dropout or batch-normalisation layers stay in eval mode while training: {', '.join(sleeping[:3])}",
+            expected="train mode, unless the paper freezes them",
+            observed="training=False",
+            location=recording.location,
+        )
+    return passed("forward runs in train mode with gradients, also after an evaluation")
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="trace", component="training")
+def gradients_finite(bench: Bench) -> Finding:
+    """Over the watched updates no gradient is NaN or infinite, and its norm does not grow a thousandfold.
+
+    Broken: training diverges within a few updates.
+    Likely: a learning rate that is too high, or its warm-up missing | a division by zero or logarithm of zero in the loss | a row of attention that is masked entirely
+    """
+    recording = watched(bench)
+    norms = [step.norm for _, step in recording.steps] or [update.fresh_norm for update in recording.updates]
+    for number, norm in enumerate(norms, 1):
+        if not math.isfinite(norm):
+            from repro.checks.non_finite import find_first
+
+            update = recording.updates[min(number, len(recording.updates)) - 1]
+            found = find_first(recording.model, update.batch, bench.loss(), bench.forward)
+            return failed(
+                f"the gradient of update {number} is not finite" + (f"; first in {found.where}" if found else ""),
+                expected="finite gradients",
+                observed=f"norm {norm:g}" + (f"; {found.summary}" if found else ""),
+                location=found.location if found and found.location else recording.location,
+                details={"replay": found.replay} if found else {},
+            )
+        if norm > 1000 * norms[0] > 0:
+            return failed(
+                f"the gradient grows {norm / norms[0]:,.0f}-fold within {number} updates",
+                expected=f"norms of the order of the first, {norms[0]:.3g}",
+                observed=f"norm {norm:.3g} at update {number}",
+                threshold="a thousandfold: three orders of magnitude within a few updates is divergence, not noise",
+                location=recording.location,
+            )
+    return passed(f"gradient norms {', '.join(f'{n:.3g}' for n in norms)}")
+
+
+@check(phase="training", family="trace", component="training")
+def update_returns(bench: Bench) -> Finding:
+    """`update` returns a dict of finite scalars without a graph, and a learning rate in it is the one that was applied.
+
+    Broken: logging fails or holds every graph in memory; the logged rate is not the one that was applied.
+    Likely: a tensor with its graph is returned (forgotten detach) | a per-example tensor instead of its mean is returned | the schedule is read after it was advanced
+    """
+    recording = watched(bench)
+    for update in recording.updates:
+        returned = update.returned
+        if not isinstance(returned, dict) or not returned:
+            return failed(
+                f"update returns {type(returned).__name__}, need a dict of scalars to log",
+                expected='for example {"loss": total.detach()}',
+                observed=repr(returned)[:80],
+                location=recording.location,
+                likely=("the return statement is missing",),
+            )
+        for name, value in returned.items():
+            size = value.numel() if torch.is_tensor(value) else 1
+            if size != 1 or not (torch.is_tensor(value) or isinstance(value, (int, float, np.number))):
+                return failed(
+                    f"update returns {name!r} that is no scalar",
+                    expected="one number",
+                    observed=f"{type(value).__name__}" + (f" of shape {tuple(value.shape)}" if torch.is_tensor(value) else ""),
+                    location=recording.location,
+                    likely=("a per-example tensor instead of its mean is returned",),
+                )
+            if not math.isfinite(float(value)):
+                return failed(f"update returns {name} = {float(value)}", expected="a finite number", location=recording.location)
+    attached = [n for n, v in recording.updates[0].returned.items() if torch.is_tensor(v) and v.requires_grad]
+    if attached:
+        return warned(
+            f"{', '.join(attached)} returned with its graph: memory grows while it is kept",
+            expected="value.detach()",
+            location=recording.location,
+        )
+    for update, step in recording.steps:
+        logged = next((update.returned[k] for k in ("learning_rate", "lr") if k in update.returned), None)
+        if logged is not None and len(recording.steps) == len(recording.updates):
+            applied = float(step.groups[0]["lr"])
+            if abs(float(logged) - applied) > 1e-6 * max(abs(applied), 1e-30):
+                return warned(
+                    f"update {update.number} returns another learning rate than it applied",
+                    expected=f"{applied:.9g}",
+                    observed=f"{float(logged):.9g}",
+                    location=recording.location,
+                )
+    return passed("returns " + ", ".join(recording.updates[0].returned))
+
+

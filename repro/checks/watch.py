@@ -1,0 +1,317 @@
+"""Watches updates from outside, by PyTorch's own hooks: what moved, in which order, by which gradient and learning rate.
+
+Nothing is planted in the person's code. Of every parameter at most `SAMPLED` entries are kept, so that watching a large
+model costs little memory; norms are taken over all entries.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from repro.contract.bench import Bench, Tensors
+from repro.contract.components import location_of, persons_errors
+
+#: Entries of each parameter that are recorded. A wrong update rule is wrong in nearly every entry; 512 evenly spread
+#: ones show it with certainty, and a model of 65 million parameters is watched in a few megabytes.
+SAMPLED = 512
+
+
+@dataclass
+class Forward:
+    """One call of a module's forward: its mode, and what of it was in the wrong one."""
+
+    module: str
+    training: bool
+    gradients: bool
+    not_training: list[str]  # dropout and normalisation layers that were in eval mode
+
+
+@dataclass
+class Step:
+    """One `step()` of one optimiser. Arrays are samples of float64, by the parameter's name."""
+
+    optimiser: str  # class name
+    instance: int  # tells optimisers of one update apart
+    groups: list[dict[str, Any]]  # hyper-parameters of each group, with `names` of its parameters
+    strangers: int  # parameters that belong to no module of the model
+    gradient: dict[str, np.ndarray | None]
+    norm: float  # of the whole gradient
+    before: dict[str, np.ndarray]
+    after: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Update:
+    """One call of `training.update`. `fresh` is the gradient of the total of this batch alone, None if it has none."""
+
+    number: int
+    batch: Tensors
+    events: list[str] = field(default_factory=list)
+    forwards: list[Forward] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    backwards: int = 0
+    handed: int = 0  # calls of the backward that was handed in
+    fresh: dict[str, np.ndarray | None] = field(default_factory=dict)
+    fresh_norm: float = 0.0
+    each: list[dict[str, np.ndarray | None]] = field(default_factory=list)  # of every example, after an accumulating update
+    before: dict[str, np.ndarray] = field(default_factory=dict)
+    after: dict[str, np.ndarray] = field(default_factory=dict)
+    left: dict[str, np.ndarray | None] = field(default_factory=dict)  # gradient after the last backward
+    total: float = float("nan")
+    returned: Any = None
+
+
+@dataclass
+class Watched:
+    updates: list[Update]
+    model: Any
+    training: Any
+    location: str  # of the person's `update`
+    trainable: list[str]
+    frozen: list[str]
+
+    @property
+    def steps(self) -> list[tuple[Update, Step]]:
+        return [(update, step) for update in self.updates for step in update.steps]
+
+
+class NoDropout(TorchFunctionMode):
+    """Inside, every dropout (module or functional) passes its input on: two forwards of one batch then agree."""
+
+    names = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        name = getattr(func, "__name__", "")
+        if name in self.names:
+            args, kwargs["p"] = (args or (kwargs.pop("input"),))[:1], 0.0
+            kwargs = {key: value for key, value in kwargs.items() if key == "p"}
+            if func is torch.dropout:
+                return func(args[0], 0.0, False)
+        elif name == "scaled_dot_product_attention":
+            if len(args) > 4:
+                args = (*args[:4], 0.0, *args[5:])
+            else:
+                kwargs["dropout_p"] = 0.0
+        return func(*args, **kwargs)
+
+
+# --- parameters by name -----------------------------------------------------------------------------------------------
+
+
+def named_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, torch.nn.Parameter]:
+    """Every parameter once (tied ones under their first name); prefixed by the module's name where there are several."""
+    if list(modules) == ["model"]:
+        return dict(modules["model"].named_parameters())
+    return {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
+
+
+def sample(tensor: torch.Tensor) -> np.ndarray:
+    """At most `SAMPLED` entries, evenly spread, as float64."""
+    flat = tensor.detach().reshape(-1)
+    if flat.numel() > SAMPLED:
+        flat = flat[torch.linspace(0, flat.numel() - 1, SAMPLED, dtype=torch.float64).long()]
+    return flat.to(torch.float64, copy=True).numpy()
+
+
+def sample_all(parameters: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    return {name: sample(p) for name, p in parameters.items()}
+
+
+def sample_gradients(parameters: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray | None]:
+    return {
+        name: None if p.grad is None else sample(p.grad.to_dense() if p.grad.is_sparse else p.grad)
+        for name, p in parameters.items()
+    }
+
+
+def norm_of(gradients: Iterator[torch.Tensor | None] | list[torch.Tensor | None]) -> float:
+    squares = [float(g.detach().to(torch.float64).square().sum()) for g in gradients if g is not None]
+    return float(np.sqrt(sum(squares)))
+
+
+def seed_all(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Global random generators are as they were afterwards."""
+    python, numpy, state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(state)
+
+
+# --- the gradient that the update should have used ---------------------------------------------------------------------
+
+
+def fresh_gradient(bench: Bench, model: Any, batch: Tensors, loss: Any) -> tuple[dict[str, np.ndarray | None], float, float]:
+    """(sampled gradient, its norm, the total) of this batch alone; `.grad`, buffers and random state stay untouched."""
+    parameters = {n: p for n, p in named_parameters(bench.modules(model)).items() if p.requires_grad}
+    buffers = [(b, b.clone()) for module in bench.modules(model).values() for b in module.buffers()]
+    with kept_random_state():
+        total = bench.terms(model, batch, loss)["total"]
+        found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
+    with torch.no_grad():
+        for buffer, value in buffers:
+            buffer.copy_(value)
+    gradients = dict(zip(parameters, found or [None] * len(parameters), strict=True))
+    sampled = {name: None if g is None else sample(g) for name, g in gradients.items()}
+    return sampled, norm_of(list(gradients.values())), float(total.detach())
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watching(update: Update, parameters: Mapping[str, torch.nn.Parameter], modules: Mapping[str, torch.nn.Module]) -> Iterator[None]:
+    """Record one update through hooks, which are gone afterwards."""
+    names = {id(p): name for name, p in parameters.items()}
+    open_steps: dict[int, Step] = {}
+
+    def before_step(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        mine = {names[id(p)]: p for g in optimiser.param_groups for p in g["params"] if id(p) in names}
+        every = [p for g in optimiser.param_groups for p in g["params"]]
+        groups = [
+            {
+                **{k: float(v) if torch.is_tensor(v) and v.numel() == 1 else v for k, v in g.items() if k != "params"},
+                "names": [names[id(p)] for p in g["params"] if id(p) in names],
+            }
+            for g in optimiser.param_groups
+        ]
+        step = Step(
+            optimiser=type(optimiser).__name__,
+            instance=id(optimiser),
+            groups=groups,
+            strangers=len(every) - len(mine),
+            gradient=sample_gradients(mine),
+            norm=norm_of([p.grad for p in every]),
+            before=sample_all(mine),
+        )
+        open_steps[id(optimiser)] = step
+        update.steps.append(step)
+        update.events.append("step")
+
+    def after_step(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        step = open_steps.pop(id(optimiser), None)
+        if step is not None:
+            step.after = sample_all({n: p for n, p in parameters.items() if n in step.before})
+
+    def on_forward(name: str) -> Callable[..., None]:
+        def hook(module: torch.nn.Module, args: Any) -> None:
+            sleeping = [
+                key or name
+                for key, part in module.named_modules()
+                if not part.training and isinstance(part, (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase))
+            ]
+            update.forwards.append(Forward(name, module.training, torch.is_grad_enabled(), sleeping))
+            update.events.append("forward")
+
+        return hook
+
+    original_backward, original_zero = torch.autograd.backward, torch.optim.Optimizer.zero_grad
+
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        result = original_backward(*args, **kwargs)
+        update.backwards += 1
+        update.events.append("backward")
+        update.left = sample_gradients(parameters)
+        return result
+
+    def zero_grad(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+        update.events.append("zero_grad")
+        original_zero(self, *args, **kwargs)
+
+    with ExitStack() as stack:
+        for handle in (
+            register_optimizer_step_pre_hook(before_step),
+            register_optimizer_step_post_hook(after_step),
+            *(module.register_forward_pre_hook(on_forward(name)) for name, module in modules.items()),
+        ):
+            stack.callback(handle.remove)
+        stack.callback(setattr, torch.autograd, "backward", original_backward)
+        stack.callback(setattr, torch.optim.Optimizer, "zero_grad", original_zero)
+        torch.autograd.backward = backward  # type: ignore[assignment]
+        torch.optim.Optimizer.zero_grad = zero_grad  # type: ignore[method-assign,assignment]
+        update.before = sample_all(parameters)
+        yield
+        update.after = sample_all(parameters)
+
+
+def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropout: bool = False) -> Watched:
+    """Watch `updates` calls of the person's `update`, each on another synthetic batch of `n` examples.
+
+    The model is put into eval mode before each of them, as after an evaluation: `update` has to set the mode it needs.
+    `factor` multiplies the total before backward, through the `backward` that is handed in. Dropout is off unless
+    asked for, so that the gradient of the same batch can be computed a second time.
+    """
+    seed_all(bench.seed)
+    model, loss = bench.model(), bench.loss()
+    modules = bench.modules(model)
+    parameters = named_parameters(modules)
+    current: list[Update] = []
+
+    def handed(total: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if current:
+            current[-1].handed += 1
+        return torch.Tensor.backward(total * factor if factor != 1.0 else total, *args, **kwargs)
+
+    training = bench.training(model, loss, handed)
+    single = list(modules) == ["model"] and not isinstance(loss, dict)
+    with ExitStack() as stack:
+        stack.enter_context(bench.precision())
+        if not dropout:
+            stack.enter_context(NoDropout())
+        for number in range(1, updates + 1):
+            update = Update(number, bench.synthetic(n, seed=bench.seed * 1000 + number))
+            current.append(update)
+            if single:
+                modules["model"].train()
+                update.fresh, update.fresh_norm, update.total = fresh_gradient(bench, model, update.batch, loss)
+                if len(current) > 1 and current[-2].backwards > 1:
+                    singles = [bench.take(update.batch, 1, i) for i in range(n)]
+                    update.each = [fresh_gradient(bench, model, example, loss)[0] for example in singles]
+            for module in modules.values():
+                module.eval()
+            with watching(update, parameters, modules), persons_errors(f"training: update {number} raised"):
+                update.returned = training.update(dict(update.batch))
+    return Watched(
+        updates=current,
+        model=model,
+        training=training,
+        location=location_of(training.update),
+        trainable=[name for name, p in parameters.items() if p.requires_grad],
+        frozen=[name for name, p in parameters.items() if not p.requires_grad],
+    )
+
+
+KEPT: WeakKeyDictionary[Bench, dict[str, Any]] = WeakKeyDictionary()
+
+
+def kept(bench: Bench, key: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, made once for each bench: checks share a recording, which they read and never change."""
+    shelf = KEPT.setdefault(bench, {})
+    if key not in shelf:
+        shelf[key] = make()
+    return shelf[key]
+
+
+def watched(bench: Bench) -> Watched:
+    """The recording of four updates that the checks of one bench share."""
+    return kept(bench, "watched", lambda: watch(bench))  # type: ignore[no-any-return]
