@@ -17,6 +17,8 @@ VERDICTS = {
 }
 #: A claim is not worse or better: it holds, or it does not.
 CLAIM_WORDS = VERDICTS | {"match": "holds", "mismatch_worse": "does not hold", "mismatch_better": "exceeds the claim"}
+#: A fact has no better or worse side.
+FACT_WORDS = VERDICTS | {"mismatch_worse": "differs", "mismatch_better": "differs"}
 DECIDED = ("match", "mismatch_worse", "mismatch_better")
 
 
@@ -66,7 +68,7 @@ class Row:
 
     @property
     def word(self) -> str:
-        words = CLAIM_WORDS if self.kind == "claim" else VERDICTS
+        words = {"claim": CLAIM_WORDS, "fact": FACT_WORDS}.get(self.kind, VERDICTS)
         return words.get(self.verdict, self.verdict)
 
 

@@ -30,9 +30,9 @@ def first_sentence(report: tree.Report) -> str:
 
 
 def verdict_counts(rows: tuple[tree.Row, ...]) -> list[tuple[str, int, str]]:
-    """(verdict, count, word) of the verdicts that occur, in the fixed order."""
-    claims = bool(rows) and all(row.kind == "claim" for row in rows)
-    words = tree.CLAIM_WORDS if claims else tree.VERDICTS
+    """(verdict, count, word) of the verdicts that occur, in the fixed order; rows of one kind use the words of that kind."""
+    kinds = {row.kind for row in rows}
+    words = {"claim": tree.CLAIM_WORDS, "fact": tree.FACT_WORDS}.get(kinds.pop(), tree.VERDICTS) if len(kinds) == 1 else tree.VERDICTS
     return [(verdict, number, words.get(verdict, verdict)) for verdict, number in tree.tally(rows).items() if number]
 
 

@@ -1,0 +1,287 @@
+"""What explains the gaps, trajectories, learning rates and ablations: one section each, left out where nothing was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from repro.report import plots, strips, tree, words
+from repro.report.axes import Symmetric
+from repro.report.html_parts import Section, drawing, fold, key, key_mean, key_seeds, plain_table, section
+from repro.report.markup import Content, Markup, Names, fragment, tag
+from repro.report.numbers import count, decimal, plural, significant
+
+ROWS_IN_FIGURE = 8  # updates in the table beside a figure
+
+
+def effect_row(
+    name: str, detail: str, axis: Symmetric, label: str, mean: float | None, interval: tuple[float, float] | None,
+    seeds: Sequence[float], why: Content, gap: tuple[float, float] | None = None,
+) -> Markup:  # fmt: skip
+    """A line of effects: name, strip, number with its interval, words."""
+    like = max((abs(value) for value in (mean or 0.0, *(interval or ()))), default=0.0)
+    drawn = mean is not None or bool(seeds)
+    bounds = None
+    if interval is not None:
+        low, high = (words.change(end, like) for end in interval)
+        bounds = tag("span", f"[{low}, {high}]", class_="unit")
+    decimals = max(0, 2 - math.floor(math.log10(axis.half)))
+    cell = fragment(
+        strips.back(axis, gap=gap), strips.strip(axis, label, "ours", mean, interval, seeds, decimals) if drawn else None
+    )
+    return tag(
+        "div",
+        tag("div", tag("b", name), tag("small", detail) if detail else None),
+        tag("div", cell, class_="c-strip"),
+        tag("div", words.change(mean, like), " ", bounds, class_="n"),
+        tag("div", why, class_="why"),
+        class_="effect",
+    )
+
+
+def effect_head(first: str, axis: Symmetric, unit: str, last: str) -> Markup:
+    drawn = strips.ticks(axis, zero="0")
+    return tag(
+        "div",
+        tag("div", first),
+        tag("div", tag("span", unit), drawn, class_="c-strip"),
+        tag("div", "effect", class_="n"),
+        tag("div", last, class_="why"),
+        class_="effect head",
+    )
+
+
+def spoken(name: str, mean: float | None, interval: tuple[float, float] | None, seeds: Sequence[float]) -> str:
+    if mean is None:
+        return f"{name}: not measured"
+    bounds = f" with interval {words.change(interval[0])} to {words.change(interval[1])}" if interval else ""
+    return f"{name}: effect {words.change(mean)}{bounds}, {plural(len(seeds), 'paired seed')}"
+
+
+# ---- gaps -------------------------------------------------------------------------------------------------------
+
+
+def gaps(report: tree.Report, names: Names) -> Section | None:
+    rows = {row.id: row for row in report.rows}
+    parts: list[Content] = []
+    for gap in report.gaps:
+        row = rows.get(gap.row)
+        label = f"{row.label}, {row.group}" if row and row.group else row.label if row else gap.row
+        verdict = row.verdict if row else "inconclusive"
+        difference = f", {words.difference(row)} {row.unit}".rstrip() if row else ""
+        said = f": {gap.sentence}" if gap.sentence else "" if gap.causes else ": unexplained"
+        parts.append(tag("h3", strips.shape(verdict), fragment(label, difference, said)))
+        if not gap.causes:
+            parts.append(tag("p", "No candidate cause was measured.", class_="note"))
+            continue
+        extents = [value for cause in gap.causes for value in (*cause.values, *(cause.interval or ()), cause.effect) if value is not None]
+        extents += [*(gap.interval or ()), gap.gap or 0.0]
+        axis = Symmetric.holding(extents)
+        body: list[Content] = [effect_head("If only this is changed …", axis, f"change; shaded: the gap to close, {words.change(gap.gap)}", "explains")]
+        for cause in gap.causes:
+            why = fragment(tag("b", cause.share + ". ") if cause.share else None, cause.note)
+            heard = spoken(cause.label, cause.effect, cause.interval, cause.values)
+            body.append(effect_row(cause.label, cause.detail, axis, heard, cause.effect, cause.interval, cause.values, why, gap.interval))
+        parts.append(tag("div", body, class_="effects"))
+    if not parts:
+        return None
+    lede = "Each candidate was switched alone, over the same seeds. Effects need not add up."
+    return section(names, "What explains the gaps", lede, parts)
+
+
+# ---- trajectories -----------------------------------------------------------------------------------------------
+
+
+def trajectories(report: tree.Report, names: Names) -> Section | None:
+    if not report.panels:
+        return None
+    chosen = [panel for panel in report.panels if not secondary(panel)]
+    others = [panel for panel in report.panels if secondary(panel)]
+    if not chosen:
+        chosen, others = others, []
+    curves = report.panels[0].curves
+    seeds = max(len(panel.curves) for panel in report.panels)
+    longest = max((at for panel in report.panels for curve in panel.curves for at, _ in curve.points), default=0)
+    lede = f"{plural(seeds, 'seed')}, {count(longest)} updates."
+    first = chosen[0]
+    ends = final_values(first)
+    if ends:
+        mean = math.fsum(ends) / len(ends)
+        lede += f" {capital(spoken_metric(first))} ends at {significant(mean)}" + (f" ({between(ends)})." if len(ends) > 1 else ".")
+    legend = [(line_key("run"), "one seed"), (line_key("average"), "mean of the seeds")] if seeds > 1 else [(line_key("average"), "the seed")]
+    if any(panel.printed for panel in chosen):
+        legend.append((line_key("paperline"), "printed in the paper"))
+    if any(not math.isfinite(value) for panel in chosen for curve in panel.curves for _, value in curve.points):
+        legend.append((drawing(16, plots.cross("8", "9")), "a seed is not finite from here on"))
+    recorded = max(curve.recorded for panel in report.panels for curve in panel.curves)
+    shown = max(len(curve.points) for panel in report.panels for curve in panel.curves)
+    note = "Recorded every update that is logged; "
+    note += f"drawn: {shown} of up to {recorded} points a seed, evenly chosen. " if recorded > shown else "every recorded point is drawn. "
+    broken = sorted({curve.seed for panel in report.panels for curve in panel.curves if curve.status == "diverged"})
+    if broken:
+        note += f"Diverged: {'seed' if len(broken) == 1 else 'seeds'} {', '.join(map(str, broken))}. "
+    unfinished = sorted({curve.seed for curve in curves if curve.status in ("running", "interrupted")})
+    if unfinished:
+        note += f"Not finished: {'seed' if len(unfinished) == 1 else 'seeds'} {', '.join(map(str, unfinished))}. "
+    return section(
+        names,
+        "Trajectories",
+        lede,
+        key(*legend),
+        tag("div", [panel_figure(panel) for panel in chosen], class_="panels"),
+        fold(fragment(tag("b", plural(len(others), "further trajectory", "further trajectories"))), tag("div", [panel_figure(panel) for panel in others], class_="panels")) if others else None,
+        fold("numbers of these figures", [numbers_table(panel) for panel in report.panels]),
+        tag("p", note, class_="note"),
+    )  # fmt: skip
+
+
+def secondary(panel: tree.Panel) -> bool:
+    from repro.report.collect import panel_order
+
+    return panel_order(panel)[0] >= 4
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def spoken_metric(panel: tree.Panel) -> str:
+    name = "loss" if panel.metric == "total" else panel.metric.replace("_", " ")
+    return f"{panel.split} {name}"
+
+
+def between(values: Sequence[float]) -> str:
+    low, high = significant(min(values)), significant(max(values))
+    return f"{low} in every seed" if low == high else f"{low} to {high}"
+
+
+def final_values(panel: tree.Panel) -> list[float]:
+    return [value for curve in panel.curves if curve.points and math.isfinite(value := curve.points[-1][1])]
+
+
+def panel_figure(panel: tree.Panel) -> Markup:
+    ends = final_values(panel)
+    finished = len(ends)
+    told = f"{plural(len(panel.curves), 'seed')}"
+    if ends:
+        mean = significant(math.fsum(ends) / finished)
+        spread = f", {between(ends)}" if finished > 1 else ""
+        told += f" · ends at {mean}{spread}"
+    log = plots.value_scale(panel).log
+    name = spoken_metric(panel)
+    label = f"{name} over updates: {told}"
+    return tag(
+        "div",
+        tag("h4", capital(name), tag("span", " log scale", class_="unit") if log else None),
+        tag("small", told),
+        plots.trajectory(panel, label),
+        class_="panel only" if len(panel.curves) == 1 else "panel",
+    )
+
+
+def numbers_table(panel: tree.Panel) -> Markup:
+    """Mean and range of the seeds at a few updates."""
+    grid = [at for at, _ in panel.mean]
+    if len(grid) > ROWS_IN_FIGURE:
+        step = (len(grid) - 1) / (ROWS_IN_FIGURE - 1)
+        grid = [grid[round(place * step)] for place in range(ROWS_IN_FIGURE)]
+    means = dict(panel.mean)
+    by_seed = [dict(curve.points) for curve in panel.curves]
+    rows = []
+    for at in grid:
+        values = [seed[at] for seed in by_seed if at in seed and math.isfinite(seed[at])]
+        spread = f"{significant(min(values))} to {significant(max(values))}" if values else "–"
+        rows.append((count(at), significant(means[at], 4), spread, str(len(values))))
+    return plain_table(("Update", "Mean", "Range of the seeds", "Seeds"), rows, caption=capital(spoken_metric(panel)), numeric=(1, 2, 3))
+
+
+def line_key(kind: str) -> Markup:
+    return drawing(30, tag("path", d="M1 13 9 6 17 10 29 4", class_=kind) if kind != "paperline" else tag("line", class_=kind, x1=0, x2=30, y1=9, y2=9))
+
+
+# ---- learning rate ----------------------------------------------------------------------------------------------
+
+
+def rates(report: tree.Report, names: Names) -> Section | None:
+    study = report.rates
+    if study is None or not study.trials:
+        return None
+    lost = [trial for trial in study.trials if trial.value is None]
+    if study.usable:
+        low, high = (plots.power(end) for end in study.usable)
+        lede = f"Rates from {low} to {high} learn."
+        if study.paper is not None:
+            inside = study.usable[0] <= study.paper <= study.usable[1]
+            lede += f" The paper’s {plots.power(study.paper)} lies {'inside' if inside else 'outside'}."
+    else:
+        lede = "No rate of the sweep learns in the updates it was given."
+    if study.paper is None:
+        lede += " The paper gives none."
+    legend = [
+        (drawing(14, tag("circle", class_="trial in", cx=7, cy=9, r="4.6")), "trial in the usable range"),
+        (drawing(14, tag("circle", class_="trial", cx=7, cy=9, r="4.6")), "trial outside"),
+        (drawing(30, tag("rect", class_="usable", x=0, y=0, width=30, height=18)), "usable range"),
+    ]
+    if lost:
+        legend.append((drawing(16, plots.cross("8", "9")), "no value: diverged or failed; it has no height"))
+    label = f"{study.objective} for {plural(len(study.trials), 'learning rate')}; {lede}"
+    listed = [
+        (plots.power(trial.rate), significant(trial.value, 3) if trial.value is not None else "–", trial.error or trial.state)
+        for trial in study.trials
+    ]
+    return section(
+        names,
+        "Learning rate",
+        lede,
+        key(*legend),
+        tag(
+            "div",
+            tag("div", tag("h4", capital(study.objective)), plots.rates(study, label), tag("p", "learning rate, log scale", class_="axisname"), class_="rateplot"),
+            plain_table(("Rate", "Value", "Trial"), listed, numeric=(1,)),
+            class_="halves",
+        ),
+    )  # fmt: skip
+
+
+# ---- ablations --------------------------------------------------------------------------------------------------
+
+
+def ablations(report: tree.Report, names: Names) -> Section | None:
+    if not report.effects:
+        return None
+    measured = [effect for effect in report.effects if effect.mean is not None]
+    metric = report.effects[0].metric.replace("_", " ")
+    clear = [effect for effect in measured if effect.interval and (effect.interval[0] > 0 or effect.interval[1] < 0)]
+    parts = []
+    for sign, verb in ((-1, "lowers"), (1, "raises")):
+        found = [effect for effect in clear if (effect.mean or 0) * sign > 0]
+        if found:
+            first = found[0]
+            # the list is sorted by size, so the first is the largest
+            also = f", {plural(len(found) - 1, 'other', 'others')} too" if len(found) > 1 else ""
+            text = f"{spoken_name(first.name)} {verb} {metric} by {decimal(abs(first.mean or 0), 2)}{also}"
+            parts.append(capital(text) if not parts else text)
+    open_ = len(measured) - len(clear)
+    if open_:
+        text = f"{open_} of {len(report.effects)} cannot be told from zero"
+        parts.append(text)
+    lede = "; ".join(parts) + "." if parts else "No pair of seeds could be compared."
+    extents = [value for effect in measured for value in (*effect.differences, *(effect.interval or ()))]
+    axis = Symmetric.holding(extents)
+    unit = f"change in {metric}, ablated − complete"
+    body: list[Content] = [effect_head("Removed", axis, unit, "the paper says")]
+    for effect in report.effects:
+        heard = spoken(spoken_name(effect.name), effect.mean, effect.interval, effect.differences)
+        why = fragment(effect.says or "silent", tag("small", effect.missing) if effect.missing else None)
+        body.append(effect_row(capital(spoken_name(effect.name)), effect.changes, axis, heard, effect.mean, effect.interval, effect.differences, why))
+    most = max((len(effect.differences) for effect in measured), default=0)
+    note = f"Dots: {plural(most, 'paired seed')}, same seed and length of training with and without the part. Bar: 95 % t interval of the mean difference."
+    base = next((effect.baseline for effect in measured if effect.baseline is not None), None)
+    if base is not None:
+        note += f" The complete model, trained alike, has {metric} {significant(base)}."
+    return section(names, "Ablations", lede, key((key_mean(), "our mean effect, 95 % interval"), (key_seeds(), "one pair of seeds each")), tag("div", body, class_="effects"), tag("p", note, class_="note"))  # fmt: skip
+
+
+def spoken_name(name: str) -> str:
+    """no_label_smoothing → no label smoothing."""
+    return name.replace("_", " ")
