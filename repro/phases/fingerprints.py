@@ -159,5 +159,7 @@ def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
 def entries_of(phase: str, settings: Mapping[str, Any]) -> list[Any]:
     """What the phase's and the type's configuration list as checks of this phase."""
     of_phase = ((settings.get("phase") or {}).get(phase) or {}).get("checks") or []
-    of_type = ((settings.get("type") or {}).get("checks") or {}).get(phase) or []
-    return [*of_phase, *of_type]
+    kind = settings.get("type") or {}
+    of_all = (kind.get("generic") or {}).get(phase) or []
+    of_type = (kind.get("checks") or {}).get(phase) or []
+    return [*of_phase, *of_all, *of_type]
