@@ -1,0 +1,1 @@
+"""The loop around a paper's `update`: devices, precision, checkpoints, resume, evaluation points and the trajectory."""
