@@ -22,7 +22,11 @@ class Task:
 
 
 class Stopped(Exception):
-    """Raised by a task that obeyed `Control.stop_reason` and has kept its checkpoint."""
+    """Raised by a task that ended before its work was done: "pruned" for good, "interrupted" with its checkpoint kept."""
+
+    def __init__(self, reason: str = "interrupted") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)

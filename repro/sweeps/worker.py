@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import threading
+import time
 import traceback
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -18,6 +19,7 @@ from typing import Any
 from repro.errors import DivergedError, ReproError
 from repro.sweeps.tasks import Diverged, Ended, Failed, Finished, Interrupted, Progress, Pruned, Stopped, Task
 
+SIGNAL_EVERY = 0.25  # seconds
 GRACE = 10.0  # seconds between the controller's death and the end of a task that does not stop by itself
 
 
@@ -46,8 +48,26 @@ class Control:
         self.ending = True
         self.stop("interrupted")
 
+    def interrupt(self) -> None:
+        """Interrupt the running task as a signal would: the training loop watches signals, whatever sent them.
+
+        Sent again until the task has ended, since the first may come before the loop has begun to watch.
+        """
+        self.stop("interrupted")
+
+        def signal_it(task: str | None) -> None:
+            while task is not None and self.task == task:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(SIGNAL_EVERY)
+
+        threading.Thread(target=signal_it, args=(self.task,), daemon=True).start()
+
     def should_stop(self) -> bool:
         return self.stop_reason is not None
+
+    @property
+    def pruned(self) -> bool:
+        return self.stop_reason == "pruned"
 
     def progress(self, update: int, updates: int, values: dict[str, float], eta: float | None = None) -> None:
         """Tell the controller that `update` of `updates` is done. Raises nothing when the controller is gone."""
@@ -68,8 +88,8 @@ def run_task(task: Task, control: Control) -> Ended:
         function = getattr(importlib.import_module(module), name)
         result = function(control, **task.arguments)
         return Finished(task.id, result)
-    except Stopped:
-        return Pruned(task.id) if control.stop_reason == "pruned" else Interrupted(task.id)
+    except Stopped as stopped:
+        return Pruned(task.id) if stopped.reason == "pruned" else Interrupted(task.id)
     except DivergedError as error:
         return Diverged(task.id, str(error))
     except ReproError as error:
@@ -94,6 +114,7 @@ def listen(connection: Connection, control: Control, tasks: SimpleQueue[Task | N
             kind, content = connection.recv()
         except (EOFError, OSError):
             control.end()
+            control.interrupt()
             tasks.put(None)
             # a daemon timer would die with this thread's interpreter; a task stuck in C code must not survive
             leave = threading.Timer(GRACE, os._exit, args=(1,))
@@ -104,8 +125,8 @@ def listen(connection: Connection, control: Control, tasks: SimpleQueue[Task | N
             tasks.put(content)
         elif kind == "prune":
             control.stop("pruned", content)
-        elif kind == "stop":
-            control.stop("interrupted", content)
+        elif kind == "stop" and content == control.task:
+            control.interrupt()
         elif kind == "end":
             tasks.put(None)
 
