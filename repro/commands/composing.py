@@ -90,5 +90,11 @@ def headline(composed: Composed, folder: Path) -> str:
     paper = composed.config.paper
     arxiv = f"arXiv:{paper.arxiv}{paper.get('version') or ''}" if paper.get("arxiv") else ""
     data = f"data {composed.choices['data']}" if "data" in composed.choices else ""
-    parts = (paper.get("title") or paper.name, arxiv, f"scale {composed.choices['scale']}", data, f"run {folder.name}")
+    parts = (
+        paper.get("title") or paper.name,
+        arxiv,
+        f"scale {composed.choices['scale']}",
+        data,
+        f"run {folder.name}",
+    )
     return " · ".join([*(part for part in parts if part), str(folder)])

@@ -20,7 +20,12 @@ class Display(Protocol):
     def phase_started(self, name: str) -> None: ...
 
     def progress(
-        self, phase: str, text: str, done: float | None = None, total: float | None = None, eta: float | None = None
+        self,
+        phase: str,
+        text: str,
+        done: float | None = None,
+        total: float | None = None,
+        eta: float | None = None,
     ) -> None: ...
 
     def finding(self, finding: Finding) -> None: ...
@@ -34,7 +39,7 @@ class Display(Protocol):
 
 
 def choose(as_json: bool, stream: TextIO | None = None) -> Display:
-    """The display that suits where the output goes: JSON lines if asked for; live only in a terminal that may have colour."""
+    """The display that suits where the output goes: JSON lines if asked for; live only in a terminal with colour."""
     stream = stream or sys.stdout
     if as_json:
         return JsonDisplay(stream)
@@ -82,7 +87,12 @@ class PlainDisplay:
         self._said = time.monotonic()
 
     def progress(
-        self, phase: str, text: str, done: float | None = None, total: float | None = None, eta: float | None = None
+        self,
+        phase: str,
+        text: str,
+        done: float | None = None,
+        total: float | None = None,
+        eta: float | None = None,
     ) -> None:
         if time.monotonic() - self._said < self._every:
             return
@@ -124,7 +134,12 @@ class JsonDisplay:
         self.emit("phase_started", phase=name)
 
     def progress(
-        self, phase: str, text: str, done: float | None = None, total: float | None = None, eta: float | None = None
+        self,
+        phase: str,
+        text: str,
+        done: float | None = None,
+        total: float | None = None,
+        eta: float | None = None,
     ) -> None:
         self.emit("progress", phase=phase, text=text, done=done, total=total, eta=eta)
 
@@ -154,7 +169,7 @@ def _finite(value: Any) -> Any:
 
 
 class LiveDisplay:
-    """Finished phases as lines, and below them the phase that works: what it does, how far it is, how long it will take."""
+    """Finished phases as lines, and below them the phase that works: what it does, how far it is, how long it takes."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -203,7 +218,12 @@ class LiveDisplay:
         self._since = time.monotonic()
 
     def progress(
-        self, phase: str, text: str, done: float | None = None, total: float | None = None, eta: float | None = None
+        self,
+        phase: str,
+        text: str,
+        done: float | None = None,
+        total: float | None = None,
+        eta: float | None = None,
     ) -> None:
         self._phase = phase
         self._doing = mask_text(" · ".join(part for part in (text, _amount(done, total)) if part))

@@ -1,4 +1,4 @@
-"""What a person sees when a command does not end well: one message, what to do next, the exit code; never a traceback."""
+"""What a person sees when a command does not end well: one message, what to do next, the code; never a traceback."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def guarded(command: Callable[[], ExitCode], words: Sequence[str]) -> ExitCode:
                 )
             )
         return _own_failure(error)
-    except Exception as error:  # the one place that may catch all: it reports, and says that the harness failed
+    except Exception as error:  # noqa: BLE001 (the one place that catches all: it says that the harness failed)
         return _own_failure(error)
     finally:
         if in_main_thread:

@@ -53,10 +53,16 @@ class Parser(argparse.ArgumentParser):
         """The flags of commands that compose a configuration."""
         self.overrides("choices and values of the configuration, such as paper=transformer scale=smoke model.width=64")
         self.add_argument(
-            "--cfg", choices=["job"], metavar="job", help="print the composed configuration, secrets masked, and stop"
+            "--cfg",
+            choices=["job"],
+            metavar="job",
+            help="print the composed configuration, secrets masked, and stop",
         )
         self.add_argument(
-            "-m", "--multirun", action="store_true", help="run every combination of overrides that hold several values: a,b"
+            "-m",
+            "--multirun",
+            action="store_true",
+            help="run every combination of overrides that hold several values: a,b",
         )
         self.json("one JSON object a line instead of the display, for other programs")
 

@@ -5,7 +5,6 @@ Without run=… it takes the run touched last. The exit code is that of the run'
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +17,12 @@ from repro.errors import ExitCode
 from repro.findings import Gate
 from repro.tracking.run_folder import RunFolder, find_run, list_runs
 
-EXAMPLES = ("report", "report paper=transformer", "report run=3f9a1c", "report run=runs/transformer/3f9a1c0b12ab --json")
+EXAMPLES = (
+    "report",
+    "report paper=transformer",
+    "report run=3f9a1c",
+    "report run=runs/transformer/3f9a1c0b12ab --json",
+)
 
 
 def main(words: list[str]) -> ExitCode:
@@ -44,7 +48,7 @@ def main(words: list[str]) -> ExitCode:
 
 
 def choose(given: dict[str, str]) -> RunFolder:
-    """The run that is meant: by id or folder, else the paper's or the very latest. RunFolderError lists what there is."""
+    """The run that is meant: by id or folder, else the paper's or the very latest; RunFolderError lists all."""
     runs_folder = given.get("runs_folder", "runs")
     if "run" in given:
         return find_run(given["run"], runs_folder)

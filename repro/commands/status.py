@@ -23,7 +23,12 @@ from repro.phases import ORDER
 from repro.tracking.files import read_json
 from repro.tracking.run_folder import RunFolder, find_run, list_runs
 
-EXAMPLES = ("status", "status paper=transformer", "status run=3f9a1c", "status runs_folder=/scratch/runs --json")
+EXAMPLES = (
+    "status",
+    "status paper=transformer",
+    "status run=3f9a1c",
+    "status runs_folder=/scratch/runs --json",
+)
 
 
 def main(words: list[str]) -> ExitCode:
@@ -74,7 +79,9 @@ def describe(folder: RunFolder) -> dict[str, Any]:
             if record.get("status") != "finished"
         ],
         "sweeps": [sweep(name, study) for name, study in folder.studies().items()],
-        "touched": datetime.fromtimestamp((folder.root / "run.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        "touched": datetime.fromtimestamp((folder.root / "run.json").stat().st_mtime, UTC).isoformat(
+            timespec="seconds"
+        ),
     }
 
 
@@ -111,7 +118,9 @@ def sweep(name: str, study: Mapping[str, Any]) -> dict[str, Any]:
 def as_text(folders: list[RunFolder], runs_folder: Path) -> str:
     """The latest run of each paper on a line, with what it does or what failed below; older runs are counted."""
     if not folders:
-        return f"No run yet in {runs_folder.resolve()}. Start one: python -m repro run paper=<name> (python -m repro list)"
+        return (
+            f"No run yet in {runs_folder.resolve()}. Start one: python -m repro run paper=<name> (python -m repro list)"
+        )
     latest: dict[str, RunFolder] = {}
     counts = Counter(folder.paper for folder in folders)
     for folder in folders:
@@ -121,7 +130,11 @@ def as_text(folders: list[RunFolder], runs_folder: Path) -> str:
     for paper, folder in sorted(latest.items()):
         run = describe(folder)
         line = [gates(run), run["sentence"].rstrip(".").split(". ")[0]]
-        line += [f"questions {run['questions']['answered']}/{run['questions']['total']}"] if run["questions"]["total"] else []
+        line += (
+            [f"questions {run['questions']['answered']}/{run['questions']['total']}"]
+            if run["questions"]["total"]
+            else []
+        )
         seen = datetime.now(UTC) - datetime.fromisoformat(run["touched"])
         line += [f"run {run['run']} {ago(seen.total_seconds())}"]
         line += [f"{counts[paper] - 1} older"] if counts[paper] > 1 else []
@@ -170,7 +183,9 @@ def below(run: Mapping[str, Any]) -> list[str]:
         best = study["best"]
         values = ", ".join(f"{name} {value:.3g}" for name, value in _numbers(best["params"])) if best else ""
         total = sum(study["trials"].values())
-        lines.append(f"sweep {study['sweep']}: {total} trials: {states or 'none yet'}{'   best ' + values if values else ''}")
+        lines.append(
+            f"sweep {study['sweep']}: {total} trials: {states or 'none yet'}{'   best ' + values if values else ''}"
+        )
     if run["report"]:
         lines.append(run["report"])
     return lines

@@ -39,7 +39,8 @@ def main(words: list[str]) -> ExitCode:
         near = get_close_matches(kind, kinds, n=1, cutoff=0.5)
         raise ConfigError(
             f"There is no sweep {kind!r}." if kind and "=" not in kind else "sweep needs to know what to vary.",
-            (f"Near: {near[0]}. " if near else "") + f"Known: {', '.join(kinds)}. Example: python -m repro {EXAMPLES[0]}",
+            (f"Near: {near[0]}. " if near else "")
+            + f"Known: {', '.join(kinds)}. Example: python -m repro {EXAMPLES[0]}",
         )
     del arguments.overrides[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import TextIO
+from typing import IO
 
 from repro.findings import Evidence, Finding, Gate, Outcome
 
@@ -68,7 +68,11 @@ def _spelled(finding: Finding) -> list[str]:
     lines = [f"   {finding.component}/{finding.check}: {_indent(finding.summary)}"]
     compared = [
         f"{name} {text}"
-        for name, text in (("expected", finding.expected), ("observed", finding.observed), ("allowed", finding.threshold))
+        for name, text in (
+            ("expected", finding.expected),
+            ("observed", finding.observed),
+            ("allowed", finding.threshold),
+        )
         if text
     ]
     if compared:
@@ -99,11 +103,20 @@ def shares(times: dict[str, float]) -> str:
     return f"Time: {' · '.join(parts)} · together {seconds(total)}"
 
 
-def printable(text: str, stream: TextIO | None = None) -> str:
+def printable(text: str, stream: IO[str] | None = None) -> str:
     """`text` as the stream's encoding can show it; a terminal without UTF-8 must not end a run."""
     encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
     if encoding.lower().replace("-", "") == "utf8":
         return text
-    for mark, plain in {"✓": "+", "✗": "x", "◌": "o", "◐": "o", "·": "-", "…": "...", "–": "-", "→": "->"}.items():
+    for mark, plain in {
+        "✓": "+",
+        "✗": "x",
+        "◌": "o",
+        "◐": "o",
+        "·": "-",
+        "…": "...",
+        "–": "-",
+        "→": "->",
+    }.items():
         text = text.replace(mark, plain)
     return text.encode(encoding, "replace").decode(encoding)

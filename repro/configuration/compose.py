@@ -1,4 +1,4 @@
-"""From overrides to one resolved config: Hydra composes it, the paper's deltas apply, and what is wrong is said at once."""
+"""From overrides to one resolved config: Hydra composes it, the paper's deltas apply, every fault becomes a message."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Composed:
 def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
     """Compose conf/ with overrides such as `["paper=transformer", "model.width=64"]`.
 
-    `strict` also checks the values of the harness's own settings and that the paper accepts the data set. Every fault is
-    a ConfigError that names the key or the file and line, what was got and what is needed.
+    `strict` also checks the values of the harness's own settings and that the paper accepts the data set. Every
+    fault is a ConfigError that names the key or the file and line, what was got and what is needed.
     """
     secrets.remember_overrides(overrides)
     parsed = parse(overrides)
@@ -137,7 +137,9 @@ def _without_hydra(composed: DictConfig) -> DictConfig:
 
 def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Override]) -> ConfigError:
     text = str(error)
-    match = re.search(r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'|The value of '(?P<other>[^']+)'", text)
+    match = re.search(
+        r"Could not (?:override|delete from config\.) '(?P<key>[^']+)'|The value of '(?P<other>[^']+)'", text
+    )
     failed = re.search(r"Error merging override (?P<line>.*)", text)
     bad = None
     for override in parsed:
@@ -146,12 +148,17 @@ def _explain(error: Exception, overrides: Sequence[str], parsed: Sequence[Overri
             bad = override
     if bad is not None:
         # what else could have been meant is known once everything but this override is composed
-        rest = [line for line, other in zip(overrides, parsed, strict=True) if other is not bad and not _after(other, bad)]
-        config = _without_hydra(_hydra(rest, [other for other in parsed if other is not bad and not _after(other, bad)]))
+        rest = [
+            line for line, other in zip(overrides, parsed, strict=True) if other is not bad and not _after(other, bad)
+        ]
+        config = _without_hydra(
+            _hydra(rest, [other for other in parsed if other is not bad and not _after(other, bad)])
+        )
         cause = error.__cause__
         if match:
             return ConfigError(
-                f"The override {bad.input_line!r}: there is no key {bad.key_or_group}.", near_keys(config, bad.key_or_group)
+                f"The override {bad.input_line!r}: there is no key {bad.key_or_group}.",
+                near_keys(config, bad.key_or_group),
             )
         return ConfigError(f"The override {bad.input_line!r} does not fit: {_first(cause or error)}.")
     absent = re.search(r"Could not find '(?P<group>\w+)/(?P<name>[^']+)'", text)

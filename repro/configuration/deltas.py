@@ -1,4 +1,4 @@
-"""Changes that a paper declares for certain choices (`when:`), applied after composition; the person's own word wins."""
+"""Changes that a paper declares for certain choices (`when:`), applied after composition; the person's word wins."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def leaves_of(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`{model.width: 4, optimiser: {betas: [0.9, 0.98]}}` as dotted keys; lists, and mappings whose keys hold dots, stay
-    whole, since no dotted key reaches into the latter.
+    """`{model.width: 4, optimiser: {betas: [0.9, 0.98]}}` as dotted keys.
+
+    Lists, and mappings whose keys hold dots, stay whole: no dotted key reaches into the latter.
     """
     flat: dict[str, Any] = {}
     for key, value in changes.items():
@@ -54,7 +55,9 @@ def apply_when(config: DictConfig, choices: Mapping[str, str], overridden: Itera
     overridden = list(overridden)
     declared = OmegaConf.to_container(config.when, resolve=False) if config.get("when") else {}
     if not isinstance(declared, dict):
-        raise ConfigError(f"when: got {declared!r}, need conditions with their changes, {{'scale=smoke': {{key: value}}}}.")
+        raise ConfigError(
+            f"when: got {declared!r}, need conditions with their changes, {{'scale=smoke': {{key: value}}}}."
+        )
     changed: list[str] = []
     for condition, changes in declared.items():
         if not holds(str(condition), choices) or not changes:
@@ -69,7 +72,7 @@ def apply_when(config: DictConfig, choices: Mapping[str, str], overridden: Itera
 
 
 def set_value(config: DictConfig, key: str, value: Any, what: str) -> None:
-    """Set an existing dotted key of a config in place; ConfigError with near keys, beginning with `what`, if it is none."""
+    """Set an existing dotted key of a config in place; ConfigError, beginning with `what`, if it does not exist."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
@@ -84,7 +87,9 @@ def near_keys(config: DictConfig, key: str) -> str:
     keys = sorted(dotted_keys(config))
     last = key.split(".")[-1]
     near = [other for other in keys if get_close_matches(last, [other.split(".")[-1]], cutoff=0.8)]
-    near = list(dict.fromkeys(get_close_matches(key, near, n=2, cutoff=0) + get_close_matches(key, keys, n=3, cutoff=0.7)))[:3]
+    near = list(
+        dict.fromkeys(get_close_matches(key, near, n=2, cutoff=0) + get_close_matches(key, keys, n=3, cutoff=0.7))
+    )[:3]
     if near:
         return f"Near: {', '.join(near)}."
     above = key.rpartition(".")[0]
@@ -95,7 +100,7 @@ def near_keys(config: DictConfig, key: str) -> str:
 
 
 def dotted_keys(config: DictConfig) -> set[str]:
-    """Every dotted key of a config, mappings included; those under a key that itself holds a dot cannot be addressed."""
+    """Every dotted key of a config, mappings included; what lies under a key with a dot in it cannot be addressed."""
     from omegaconf import OmegaConf
 
     keys: set[str] = set()

@@ -50,7 +50,7 @@ def scientific(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(config, dict):
         from omegaconf import OmegaConf
 
-        container = OmegaConf.to_container(config, resolve=True)  # type: ignore[arg-type]
+        container = OmegaConf.to_container(config, resolve=True)
         assert isinstance(container, dict)
         config = {str(key): value for key, value in container.items()}
     return {key: value for key, value in _kept("", config).items() if value != {}}

@@ -10,7 +10,7 @@ import yaml
 
 
 def locate(key: str, files: Iterable[Path]) -> str:
-    """ "path line n" of the last of `files` that sets the dotted `key` (or the nearest key above it); empty if none does."""
+    """ "path line n" of the last of `files` that sets the dotted `key`, or the nearest key above; empty if none."""
     best, depth = "", 0
     for path in files:
         line, found = _line(path, key.split("."))

@@ -74,7 +74,9 @@ def unknown_option(group: str, name: str) -> ConfigError:
     noun = {"data": "data set", "type": "type of paper"}.get(group, group)
     hint = f"Near: {', '.join(near)}. " if near else ""
     hint += f"Known: {', '.join(known) or 'none'}"
-    return ConfigError(f"There is no {noun} {name!r}.", hint + (" (python -m repro list)." if group == "paper" else "."))
+    return ConfigError(
+        f"There is no {noun} {name!r}.", hint + (" (python -m repro list)." if group == "paper" else ".")
+    )
 
 
 def check_choices(parsed: Iterable[Override]) -> None:
@@ -121,7 +123,7 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
                 f"{override.input_line!r} is an interval and cannot be run value by value.",
                 "Write the values, a,b,c, or search an interval with python -m repro sweep.",
             )
-    for override, column in zip(overrides, columns, strict=True):
+    for text, column in zip(overrides, columns, strict=True):
         if not column:
-            raise ConfigError(f"The override {override!r} holds no value.", "Name at least one.")
+            raise ConfigError(f"The override {text!r} holds no value.", "Name at least one.")
     return [list(combination) for combination in itertools.product(*columns)]

@@ -1,7 +1,7 @@
 """Secrets never leave the process: what is one, and how every output is rid of it.
 
-A secret is everything below a key `secret`; a value whose key reads like a password, token or API key; the password in a
-URL; and everything that an `oc.env` interpolation took from the environment.
+A secret is everything below a key `secret`; a value whose key reads like a password, token or API key; the password
+in a URL; and everything that an `oc.env` interpolation took from the environment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _VOCABULARY = {"pad", "bos", "eos", "unk", "mask", "cls", "sep", "start", "end",
 _URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@'\"]*:)[^\s'\"]+@")
 _ASSIGNMENT = re.compile(r"(?P<head>(?P<key>[A-Za-z_][\w.\-]*)=)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&'\"]+)")
 _YAML_PAIR = re.compile(
-    r"(?P<head>['\"]?\b\w*(?:password|passwd|passphrase|api_?key)['\"]?\s*:\s+)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,}]+)", re.I
+    r"(?P<head>['\"]?\b\w*(?:password|passwd|passphrase|api_?key)['\"]?\s*:\s+)(?P<value>\"[^\"]*\"|'[^']*'|[^\s,}]+)",
+    re.I,
 )
 _ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([A-Za-z_]\w*)")
 _REFERENCE = re.compile(r"\$\{\s*([^${}:]+?)\s*\}")
@@ -109,7 +110,7 @@ def _plain(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
         return config
     from omegaconf import OmegaConf
 
-    container = OmegaConf.to_container(config, resolve=False)  # type: ignore[arg-type]
+    container = OmegaConf.to_container(config, resolve=False)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
@@ -143,12 +144,8 @@ def from_environment(unresolved: Mapping[str, Any]) -> frozenset[str]:
 
     A key that refers to such a key counts too. A variable that is not set reveals nothing.
     """
-    raw = {
-        path: value for path, value in leaves(unresolved) if isinstance(value, str) and "${" in value
-    }
-    found = {
-        path for path, value in raw.items() if any(name in os.environ for name in _ENVIRONMENT.findall(value))
-    }
+    raw = {path: value for path, value in leaves(unresolved) if isinstance(value, str) and "${" in value}
+    found = {path for path, value in raw.items() if any(name in os.environ for name in _ENVIRONMENT.findall(value))}
     grown = True
     while grown:
         grown = False

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.configuration.folders import options
 from repro.configuration.locate import locate
-from repro.configuration.overrides import options
 from repro.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def _whole(least: int) -> Any:
 
 
 def _whole_or_null(least: int) -> Any:
-    return lambda value: "" if value is None else (_whole(least)(value) and f"a whole number of at least {least}, or null")
+    return lambda value: (
+        "" if value is None else (_whole(least)(value) and f"a whole number of at least {least}, or null")
+    )
 
 
 def _choice(*names: object) -> Any:

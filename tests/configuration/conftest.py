@@ -39,7 +39,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A person's own folder, entered: paper `tiny`; data sets `dots` and `lines` for it and `other_dots` for another."""
+    """A person's own folder, entered: paper `tiny`; data sets `dots` and `lines` for it, `other_dots` for another."""
     for group in ("paper", "data", "type"):
         (tmp_path / "conf" / group).mkdir(parents=True)
     (tmp_path / "conf/paper/tiny.yaml").write_text(PAPER)

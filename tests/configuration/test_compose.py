@@ -21,7 +21,8 @@ def test_a_paper_of_the_current_folder_with_its_default_data_set(folder: Path) -
     assert composed.config.model.width == 8
     assert composed.config.data._target_ == "tiny.dots"
     assert composed.choices == {
-        "paper": "tiny", "data": "dots", "type": "own", "scale": "laptop", "sweep": "learning_rate", "launcher": "local",
+        "paper": "tiny", "data": "dots", "type": "own",
+        "scale": "laptop", "sweep": "learning_rate", "launcher": "local",
     }  # fmt: skip
     assert "when" not in composed.config and "hydra" not in composed.config
 
@@ -213,7 +214,12 @@ def test_data_for_another_paper(folder: Path) -> None:
 def test_every_wrong_setting_is_said_at_once(folder: Path) -> None:
     text = message(["paper=tiny", "reproduction.seeds=many", "keep_going=3", "phases=[analysi]", "questions=no"])
     assert "4 settings" in text
-    for said in ("reproduction.seeds: got 'many'", "keep_going: got 3", "phases: got ['analysi']", "questions: got 'no'"):
+    for said in (
+        "reproduction.seeds: got 'many'",
+        "keep_going: got 3",
+        "phases: got ['analysi']",
+        "questions: got 'no'",
+    ):
         assert said in text
 
 

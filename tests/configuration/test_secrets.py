@@ -13,13 +13,15 @@ from repro.configuration.secrets import MASK, is_secret_key, mask_text, remember
 from repro.errors import ConfigError
 
 # what a secret may look like in a config; blanks would end a URL or an override
-passwords = st.text(st.characters(codec="ascii", exclude_characters=" \\\"'", categories=("L", "N", "P", "S")), min_size=6)
+passwords = st.text(
+    st.characters(codec="ascii", exclude_characters=" \\\"'", categories=("L", "N", "P", "S")), min_size=6
+)
 
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "db_password", "token", "hf_token", "api_key", "apiKey", "WANDB_API_KEY", "secret", "secrets", "private_key",
-     "tracking.api_key", "credentials"],
+    ["password", "db_password", "token", "hf_token", "api_key", "apiKey", "WANDB_API_KEY", "secret", "secrets",
+     "private_key", "tracking.api_key", "credentials"],
 )  # fmt: skip
 def test_keys_that_read_like_secrets(key: str) -> None:
     assert is_secret_key(key, "text")
@@ -101,7 +103,7 @@ def test_values_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPat
         path.read_text()
         + 'place: {folder: "${oc.env:TINY_PLACE}/x", again: "${place.folder}", near: "${.folder}", copy: "${place2}"}\n'
         + 'place2: {a: "${oc.env:TINY_PLACE}"}\n'
-        + 'threads: ${oc.decode:${oc.env:TINY_COUNT}}\nunset: ${oc.env:TINY_NOT_SET,plain}\n'
+        + "threads: ${oc.decode:${oc.env:TINY_COUNT}}\nunset: ${oc.env:TINY_NOT_SET,plain}\n"
     )
     composed = compose(["paper=tiny"])
     assert composed.config.place.again == "/mnt/planted-place/x"
