@@ -145,9 +145,7 @@ class ProcessStore:
         """
         clash = _KEYS & metrics.keys()
         if clash:
-            raise ValueError(
-                f"a metric may not be called {', '.join(sorted(clash))}: the trajectory uses that name"
-            )
+            raise ValueError(f"a metric may not be called {', '.join(sorted(clash))}: the trajectory uses that name")
         self._write({"update": update, "split": split, "time": round(time, 4), **metrics})
 
     def supersede_after(self, update: int) -> None:

@@ -33,11 +33,7 @@ def packed(value: Any, where: str) -> Any:
     Raises:
         ComponentError: a part is neither a tensor nor a plain container; the message names its path in `where`.
     """
-    if (
-        value is None
-        or isinstance(value, torch.Tensor)
-        or type(value) in (bool, int, float, str, bytes, complex)
-    ):
+    if value is None or isinstance(value, torch.Tensor) or type(value) in (bool, int, float, str, bytes, complex):
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return {_ARRAY: torch.from_numpy(value.copy())}
@@ -140,12 +136,8 @@ class KeptStates(Sequence[Any]):
     is the model as it stands.
     """
 
-    def __init__(
-        self, folder: Path, keep: int, update: int, present: Callable[[], Any], device: torch.device
-    ) -> None:
-        earlier: list[Path | Callable[[], Any]] = [
-            path for number, path in kept_files(folder) if number < update
-        ]
+    def __init__(self, folder: Path, keep: int, update: int, present: Callable[[], Any], device: torch.device) -> None:
+        earlier: list[Path | Callable[[], Any]] = [path for number, path in kept_files(folder) if number < update]
         self._loaders = [*earlier, present][-keep:]
         self._device = device
 
@@ -169,9 +161,7 @@ class KeptStates(Sequence[Any]):
 
 def kept_files(folder: Path) -> list[tuple[int, Path]]:
     """(update, path) of every kept model state, oldest first."""
-    found = [
-        (re.fullmatch(r"checkpoint-(\d+)\.pt", path.name), path) for path in folder.glob("checkpoint-*.pt")
-    ]
+    found = [(re.fullmatch(r"checkpoint-(\d+)\.pt", path.name), path) for path in folder.glob("checkpoint-*.pt")]
     return sorted((int(match[1]), path) for match, path in found if match)
 
 

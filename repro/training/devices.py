@@ -55,14 +55,10 @@ def training_stream(data: Any, model: Any, takes_model: bool) -> Iterator[Batch]
 
 def move(batch: Mapping[str, Any], device: torch.device) -> Batch:
     """The batch with its tensors on `device`; copies from pinned memory overlap with computing."""
-    return {
-        k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()
-    }
+    return {k: v.to(device, non_blocking=True) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
 
 
-def shard(
-    batch: Mapping[str, Any], declared: Mapping[str, TensorDeclaration], rank: int, world: int
-) -> Batch:
+def shard(batch: Mapping[str, Any], declared: Mapping[str, TensorDeclaration], rank: int, world: int) -> Batch:
     """Part `rank` of `world` of a batch, cut along the declared axis `batch`: the paper's batch size stays what it is.
 
     Tensors without that axis go to every process whole.

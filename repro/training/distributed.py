@@ -1,8 +1,8 @@
 """Trains one process of training in several of the operating system's, with gradients averaged over them.
 
 Each takes its part of every batch, so that the paper's batch size, and with it the science, does not depend on how many
-there are. The mean over processes of a mean over examples is the mean over all where the parts are of equal size; a loss
-that averages over tokens weighs the parts slightly differently.
+there are. The mean over processes of a mean over examples is the mean over all where the parts are of equal size; a
+loss that averages over tokens weighs the parts slightly differently.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def train_distributed(
     fabric = make_fabric(spec, device)
     with tempfile.TemporaryDirectory() as messages, _forwarded_signals(), _followed(store, spec, progress):
         try:
-            result = fabric.launch(
-                _one_of_several, spec, paper, store.folder, messages, torch.get_num_threads()
-            )
+            result = fabric.launch(_one_of_several, spec, paper, store.folder, messages, torch.get_num_threads())
         except ProcessException as error:
             raise _first_error(Path(messages)) or ComponentError(
                 f"{spec.process}: one of {spec.devices} processes died: {str(error).strip().splitlines()[-1]}"
@@ -52,9 +50,7 @@ def train_distributed(
     return result
 
 
-def _one_of_several(
-    fabric: Any, spec: ProcessSpec, paper: Paper, folder: Path, messages: str, threads: int
-) -> Result:
+def _one_of_several(fabric: Any, spec: ProcessSpec, paper: Paper, folder: Path, messages: str, threads: int) -> Result:
     torch.set_num_threads(threads)
     try:
         with SignalWatch() as signals:
@@ -70,7 +66,7 @@ def _first_error(messages: Path) -> ReproError | None:
     files = sorted(messages.glob("*.pickle"), key=lambda path: int(path.stem))
     if not files:
         return None
-    error = pickle.loads(files[0].read_bytes())  # written just now by our own process
+    error = pickle.loads(files[0].read_bytes())  # noqa: S301  written just now by our own process
     assert isinstance(error, ReproError)
     return error
 
@@ -89,8 +85,7 @@ def _forwarded_signals() -> Iterator[None]:
 
     # Ctrl-C at a terminal reaches the children by itself; twice would end them unsaved
     before = {
-        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward)
-        for number in STOPPING
+        number: signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else forward) for number in STOPPING
     }
     try:
         yield

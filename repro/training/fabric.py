@@ -102,8 +102,8 @@ class Wrapped:
                         found += 1
         if self._scaled and not found:
             raise ComponentError(
-                f"training: {type(training).__name__} holds no torch optimiser among its attributes; 16-mixed scales the"
-                " loss and needs one to scale back.",
+                f"training: {type(training).__name__} holds no torch optimiser among its attributes; 16-mixed scales"
+                " the loss and needs one to scale back.",
                 "Keep the optimiser as an attribute, or train with precision=bf16-mixed or 32-true.",
             )
 
@@ -133,16 +133,14 @@ def make_fabric(spec: ProcessSpec, device: torch.device) -> Any:
         ConfigError: a GPU was named but several were asked for, or there are too few.
     """
     from lightning.fabric import Fabric
-    from lightning.fabric.strategies import DDPStrategy
+    from lightning.fabric.strategies.ddp import DDPStrategy
 
     accelerator = "cuda" if device.type == "cuda" else "cpu"
     if spec.devices == 1:
         devices: Any = [device.index or 0] if accelerator == "cuda" else 1
         return Fabric(accelerator=accelerator, devices=devices, precision=spec.precision)  # type: ignore[arg-type]
     if accelerator == "cuda" and spec.device not in ("auto", "cuda"):
-        raise ConfigError(
-            f"devices: got {spec.devices} with device={spec.device}; use device=cuda for several GPUs."
-        )
+        raise ConfigError(f"devices: got {spec.devices} with device={spec.device}; use device=cuda for several GPUs.")
     if accelerator == "cuda" and spec.devices > torch.cuda.device_count():
         raise ConfigError(f"devices: got {spec.devices}; this machine has {torch.cuda.device_count()} GPUs.")
     strategy = DDPStrategy(

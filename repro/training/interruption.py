@@ -13,7 +13,7 @@ from repro.errors import ExitCode, ReproError
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
 
 
-class Interrupted(ReproError):
+class Interrupted(ReproError):  # noqa: N818  InterruptedError is Python's own
     """Training was stopped from outside after a checkpoint; the same command resumes it."""
 
     def __init__(self, message: str, hint: str = "", exit_code: ExitCode = ExitCode.INTERRUPTED) -> None:

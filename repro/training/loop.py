@@ -27,8 +27,8 @@ from repro.training.fabric import Backend, Plain
 from repro.training.interruption import Interrupted, SignalWatch, StopInside
 from repro.training.process import ProcessSpec, Result
 
-#: progress(update, updates, values, seconds left): called where a row is logged.
-Progress = Callable[[int, int, Mapping[str, float], float], None]
+#: progress(update, updates, values, seconds left): called where a row is logged; True asks to prune the process there.
+Progress = Callable[[int, int, Mapping[str, float], float], bool | None]
 #: report(update, value of the spec's objective) → whether to prune the process here.
 Report = Callable[[int, float], bool]
 
@@ -104,7 +104,7 @@ def _ended(record: Mapping[str, Any], store: ProcessStore) -> Result:
 
 
 class Loop:
-    """One life of one process of training, in one of the operating system's processes; `run` is all there is to call."""
+    """One life of one process of training in one of the operating system's processes; `run` is all there is to call."""
 
     def __init__(
         self,
@@ -182,9 +182,7 @@ class Loop:
 
     def _end(self, status: str, error: str = "") -> None:
         if self.main:
-            self.store.end(
-                status, error=error, update=self.update, seconds=round(self._seconds(), 3), notes=self.notes
-            )
+            self.store.end(status, error=error, update=self.update, seconds=round(self._seconds(), 3), notes=self.notes)
 
     # --- components
 
@@ -193,9 +191,7 @@ class Loop:
         randomness.seed_everything(seed)
         self.data = self.paper.build_data(seed)
         built = self.paper.build_model(seed)
-        self.modules: dict[str, torch.nn.Module] = (
-            {"model": built} if isinstance(built, torch.nn.Module) else built
-        )
+        self.modules: dict[str, torch.nn.Module] = {"model": built} if isinstance(built, torch.nn.Module) else built
         for module in self.modules.values():
             module.to(self.backend.device)
         self.model = built  # unwrapped: what evaluation gets
@@ -271,7 +267,7 @@ class Loop:
                 # several processes must stop at the same update: they look at the stops only
                 if signals.requested is not None and self.backend.world == 1:
                     break
-        return values  # type: ignore[no-any-return]
+        return values
 
     def _own_noise(self, step: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
         """Gives each process its own dropout noise, while the stream that data draws from stays common to all."""
@@ -318,11 +314,12 @@ class Loop:
 
     def _log(self, values: Mapping[str, Any]) -> bool:
         row = self._scalars(values)
+        prune = False
         if self.main:
             self.store.append(self.update, "train", row, self._seconds())
             if self.progress is not None:
-                self.progress(self.update, self.spec.updates, row, self._eta())
-        return self._report("train", row)
+                prune = bool(self.progress(self.update, self.spec.updates, row, self._eta()))
+        return self._report("train", row) or prune
 
     def _eta(self) -> float:
         """Seconds left, by the pace of this life, evaluations included."""
@@ -366,19 +363,14 @@ class Loop:
 
     def _evaluation_due(self) -> bool:
         every = self.spec.evaluate_every
-        return (
-            every is not None
-            and self.update > 0
-            and (self.update % every == 0 or self.update == self.spec.updates)
-        )
+        return every is not None and self.update > 0 and (self.update % every == 0 or self.update == self.spec.updates)
 
     def _evaluation_is_missing(self) -> bool:
         """Whether the checkpoint was written while the evaluation of its update was cut short."""
         if not self._evaluation_due():
             return False
         there = self.main and any(
-            row["update"] == self.update and row["split"] == self.spec.evaluation_split
-            for row in self.store.rows
+            row["update"] == self.update and row["split"] == self.spec.evaluation_split for row in self.store.rows
         )
         return not self.backend.any(int(there))
 
@@ -389,7 +381,7 @@ class Loop:
         return self._report(self.spec.evaluation_split, row)
 
     def _evaluate(self, split: str) -> dict[str, float]:
-        """The paper's metrics of the unwrapped model on `split`; leaves random streams and module modes as they were."""
+        """The paper's metrics of the unwrapped model on `split`; random streams and module modes stay as they were."""
         row: dict[str, float] = {}
         if self.main:
             modes = [(module, module.training) for top in self.modules.values() for module in top.modules()]
@@ -431,7 +423,7 @@ class Loop:
         return metrics
 
     def _signatures(self) -> dict[str, str]:
-        """How a metric was computed, from the function `signatures(**config)` beside the evaluation, where there is one."""
+        """How metrics were computed, by the function `signatures(**config)` beside the evaluation, if there is one."""
         import sys
 
         node = self.paper.settings["evaluation"]
@@ -512,7 +504,7 @@ class Loop:
         changed = checkpoint.differences(
             saved["origin"], checkpoint.origin(torch.get_num_threads(), self.backend.device)
         )
-        note = f"Resumed on another machine or setting ({', '.join(changed)}): not bit for bit the same as without a stop."
+        note = f"Resumed on another machine or setting ({', '.join(changed)}): not bit for bit as without a stop."
         if changed and note not in self.notes:
             self.notes.append(note)
             if self.main:
@@ -525,9 +517,7 @@ class Loop:
         where = f"saved at update {self.saved:,}" if self.saved is not None else "nothing saved yet"
         raise Interrupted(
             f"{self.spec.process} stopped by {name} at update {self.update:,} of {self.spec.updates:,}; {where}.",
-            "The same command resumes it there."
-            if self.saved is not None
-            else "The same command starts it again.",
+            "The same command resumes it there." if self.saved is not None else "The same command starts it again.",
             self.signals.exit_code,
         )
 

@@ -29,9 +29,7 @@ class ProcessSpec:
     changes: Mapping[str, Any] = field(default_factory=dict)
     learning_rate: float | None = None  # recorded, for plots of a sweep; not acted on
     log_every: int = 10
-    evaluate_every: int | None = (
-        None  # on `evaluation_split`; the last update is always evaluated where this is set
-    )
+    evaluate_every: int | None = None  # on `evaluation_split`; the last update is always evaluated where this is set
     checkpoint_every: int | None = None  # besides: on a signal, and after the last update
     keep_checkpoints: int = 1  # model states handed to an evaluation that names `checkpoints`: the newest k
     keep_every: int | None = None  # updates between kept model states; None: `evaluate_every`
@@ -59,9 +57,7 @@ class ProcessSpec:
         if self.precision not in PRECISIONS:
             faults.append(f"precision: got {self.precision!r}, need one of {', '.join(PRECISIONS)}")
         if faults:
-            raise ConfigError(
-                "\n".join([f"Process {self.process} cannot be trained:", *(f"  {f}" for f in faults)])
-            )
+            raise ConfigError("\n".join([f"Process {self.process} cannot be trained:", *(f"  {f}" for f in faults)]))
 
     def record(self) -> dict[str, Any]:
         """What process.json says about the task from the start."""

@@ -14,16 +14,12 @@ from repro.tracking.run_folder import RunFolder, command_line, find_run, list_ru
 
 
 def make(tmp_path, paper="transformer", run="3f9a1c00aa11"):
-    return RunFolder.create(
-        tmp_path / "runs", paper, run, {"title": "A title", "scale": "laptop"}, "paper: {}\n"
-    )
+    return RunFolder.create(tmp_path / "runs", paper, run, {"title": "A title", "scale": "laptop"}, "paper: {}\n")
 
 
 def test_creating_again_keeps_the_day_of_creation(tmp_path):
     first = make(tmp_path).description
-    again = RunFolder.create(
-        tmp_path / "runs", "transformer", "3f9a1c00aa11", {"scale": "smoke"}, ""
-    ).description
+    again = RunFolder.create(tmp_path / "runs", "transformer", "3f9a1c00aa11", {"scale": "smoke"}, "").description
     assert again["created"] == first["created"]
     assert (first["format"], first["run"], first["paper"], again["scale"]) == (
         1,
@@ -46,9 +42,7 @@ def test_a_second_process_is_told_who_holds_the_folder(tmp_path):
         f"with RunFolder({str(folder.root)!r}).lock(): pass"
     )
     with folder.lock():
-        done = subprocess.run(
-            [sys.executable, "-c", attempt], check=False, capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run([sys.executable, "-c", attempt], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "RunFolderError" in done.stderr and f"process {os.getpid()} on" in done.stderr
     assert command_line() in done.stderr
@@ -97,9 +91,9 @@ def test_runs_are_found_by_path_prefix_and_paper(tmp_path):
     assert find_run("3f9", runs).root == one.root
     assert find_run("transformer", runs).root == two.root  # the latest
     assert [folder.run_id for folder in list_runs(runs)] == [two.run_id, one.run_id]
-    with pytest.raises(RunFolderError, match="Several runs begin with '3f'.*3f9a1c00aa11"):
+    with pytest.raises(RunFolderError, match=r"Several runs begin with '3f'.*3f9a1c00aa11"):
         find_run("3f", runs)
-    with pytest.raises(RunFolderError, match="There is no run 'zzz'.*transformer/3f"):
+    with pytest.raises(RunFolderError, match=r"There is no run 'zzz'.*transformer/3f"):
         find_run("zzz", runs)
     with pytest.raises(RunFolderError, match="none yet"):
         find_run("zzz", tmp_path / "nowhere")

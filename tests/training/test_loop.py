@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import signal
 import subprocess
@@ -109,6 +108,7 @@ def test_a_process_that_ended_is_read_not_trained_again(undisturbed, tmp_path):
 KILLER = """
 import json, os, signal, sys, random
 import torch
+import torch._dynamo  # the first optimiser imports it: once here instead of in every life
 torch.set_num_threads(1)
 from repro.tracking.store import ProcessStore
 from repro.training import checkpoint
@@ -167,9 +167,7 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_numbers(tmp_pa
 def test_a_signal_finishes_the_update_saves_and_resumes(undisturbed, tmp_path, signal_at):
     store = ProcessStore(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(
-        Interrupted, match=f"SIGTERM at update {signal_at} of 30; saved at update {signal_at}"
-    ) as stop:
+    with pytest.raises(Interrupted, match=f"SIGTERM at update {signal_at} of 30; saved at update {signal_at}") as stop:
         train(spec(), paper(training={"signal_at": signal_at}), store)
     assert stop.value.exit_code is ExitCode.TERMINATED
     assert signal.getsignal(signal.SIGTERM) is before
@@ -213,9 +211,7 @@ def test_another_number_of_threads_is_said_once(tmp_path):
 def test_a_loss_that_is_not_finite_names_update_and_term_and_is_remembered(tmp_path):
     store = ProcessStore(tmp_path)
     # update 13 lies between two logged ones: nothing is read at it
-    with pytest.raises(
-        DivergedError, match=r"total became nan at update 13 of 30; not finite too: shift"
-    ) as caught:
+    with pytest.raises(DivergedError, match=r"total became nan at update 13 of 30; not finite too: shift") as caught:
         train(spec(log_every=10), paper(training={"nan_at": 13}), store)
     assert caught.value.exit_code is ExitCode.GATE_FAILED
     assert (store.record["status"], store.record["update"]) == ("diverged", 13)
@@ -235,15 +231,13 @@ def test_a_report_prunes(tmp_path):
     result = train(spec(objective="validation/error"), paper(), store, report=report)
     assert result.status == store.record["status"] == "pruned" and result.update == 20
     assert [update for update, _ in seen] == [10, 20] and all(math.isfinite(value) for _, value in seen)
-    with pytest.raises(ComponentError, match="objective 'train/none' is not among .* total, shift"):
+    with pytest.raises(ComponentError, match=r"objective 'train/none' is not among .* total, shift"):
         train(spec(objective="train/none"), paper(), ProcessStore(tmp_path / "b"), report=report)
 
 
 def test_progress_gives_values_and_time_left(tmp_path):
     seen = []
-    train(
-        spec(updates=6), paper(), ProcessStore(tmp_path), progress=lambda *arguments: seen.append(arguments)
-    )
+    train(spec(updates=6), paper(), ProcessStore(tmp_path), progress=lambda *arguments: seen.append(arguments))
     assert [update for update, *_ in seen] == [2, 4, 6]
     assert set(seen[0][2]) == {"total", "shift"} and seen[0][1] == 6
     assert seen[0][3] > 0 and seen[-1][3] == 0
@@ -322,6 +316,4 @@ def overhead(tmp_path, repeats=4, updates=200):
 @pytest.mark.slow
 def test_the_loop_costs_at_most_a_tenth_of_a_tiny_update(tmp_path):
     bare, ours = overhead(tmp_path)
-    assert ours <= 1.10 * bare, (
-        f"{ours / bare:.3f} of the bare loop, {(ours - bare) / 200 * 1e6:.0f} µs an update"
-    )
+    assert ours <= 1.10 * bare, f"{ours / bare:.3f} of the bare loop, {(ours - bare) / 200 * 1e6:.0f} µs an update"
