@@ -17,7 +17,7 @@ PROGRESS_FILE = "questions.json"
 
 @dataclass(frozen=True)
 class Question:
-    """One question of a stage. `component` is the phase at whose gate it is asked; `source` says where the answer is."""
+    """One question. `component` is the phase at whose gate it is asked; `source` says where the answer is."""
 
     id: str
     component: str

@@ -44,7 +44,7 @@ TIME_LIMIT_SECONDS = 120.0
 CheckFunction = Callable[..., "Finding | Iterable[Finding]"]
 
 
-class CheckTimeout(Exception):
+class CheckTimeoutError(Exception):
     """A check ran past its time limit."""
 
 
@@ -188,7 +188,8 @@ def find(name: str) -> Check:
     if name not in CHECKS:
         near = difflib.get_close_matches(name, CHECKS, n=3)
         raise ConfigError(
-            f"There is no check {name!r}.", f"Near: {', '.join(near)}." if near else f"Known: {', '.join(sorted(CHECKS))}."
+            f"There is no check {name!r}.",
+            f"Near: {', '.join(near)}." if near else f"Known: {', '.join(sorted(CHECKS))}.",
         )
     return CHECKS[name]
 
@@ -216,13 +217,15 @@ def run_check(
             findings = found(bench, **options)
     except ConfigError:
         raise
-    except CheckTimeout:
+    except CheckTimeoutError:
         findings = [error_of(found, f"ran longer than {limit_seconds:g} s and was stopped", "")]
     except ComponentError as cause:
         trace = cause.__cause__.__traceback__ if cause.__cause__ is not None else None
         findings = [error_of(found, str(cause), location_in_traceback(trace))]
-    except Exception as cause:
-        findings = [error_of(found, f"the check raised:\n{short_traceback(cause)}", location_in_traceback(cause.__traceback__))]
+    except Exception as cause:  # noqa: BLE001 - whatever a check raises must become a finding, never a pass
+        findings = [
+            error_of(found, f"the check raised:\n{short_traceback(cause)}", location_in_traceback(cause.__traceback__))
+        ]
     seconds = (time.perf_counter() - start) / max(1, len(findings))
     return [f.with_changes(seconds=round(seconds, 4), alone=f.alone or alone) for f in findings]
 
@@ -247,13 +250,13 @@ def alone_lines(found: Check, bench: Bench, options: Mapping[str, Any]) -> str:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `CheckTimeout` after `seconds`; without effect outside the main thread, where signals cannot arrive."""
+    """Raise `CheckTimeoutError` after `seconds`; without effect outside the main thread, where signals cannot arrive."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(signum: int, frame: Any) -> None:
-        raise CheckTimeout
+        raise CheckTimeoutError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -120,9 +120,7 @@ class Bench:
         target = self.modules(model)[module]
         parameter = next(target.parameters(), None)
         dtype = parameter.dtype if parameter is not None else self.dtype
-        inputs = {
-            k: v.to(dtype) if torch.is_tensor(v) and v.is_floating_point() else v for k, v in tensors.items()
-        }
+        inputs = {k: v.to(dtype) if torch.is_tensor(v) and v.is_floating_point() else v for k, v in tensors.items()}
         with self.precision(dtype):
             returned = call_by_name(target, inputs, f"{module}.forward")
         return self.name_outputs(returned, module)

@@ -75,7 +75,9 @@ def check_arguments(target: Any, positional: tuple[Any, ...], arguments: Mapping
     for name in arguments:
         if name not in accepted:
             near = difflib.get_close_matches(name, accepted, n=1)
-            faults.append(f"{key}.{name}: {target.__name__} takes no such argument" + (f"; near: {near[0]}" if near else ""))
+            faults.append(
+                f"{key}.{name}: {target.__name__} takes no such argument" + (f"; near: {near[0]}" if near else "")
+            )
     names = list(accepted.values())
     for parameter in names[len(positional) :]:
         needed = parameter.default is parameter.empty and parameter.kind not in (
@@ -131,7 +133,9 @@ def persons_errors(what: str) -> Iterator[None]:
 def short_traceback(error: BaseException, frames: int = 4) -> str:
     """The last frames of a traceback that lie in the person's files, and the error itself."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_persons_file(frame.filename)]
-    lines = [f"  {relative(frame.filename)}:{frame.lineno} in {frame.name}\n    {frame.line}" for frame in own[-frames:]]
+    lines = [
+        f"  {relative(frame.filename)}:{frame.lineno} in {frame.name}\n    {frame.line}" for frame in own[-frames:]
+    ]
     if isinstance(error, SyntaxError) and error.filename:
         lines.append(f"  {relative(error.filename)}:{error.lineno}\n    {(error.text or '').strip()}")
     lines.append("  " + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1])

@@ -128,9 +128,7 @@ class Paper:
         """The training component from (model, loss, backward)."""
         import torch
 
-        training = build(
-            self.settings["training"], "training", model, loss, backward=backward or torch.Tensor.backward
-        )
+        training = build(self.settings["training"], "training", model, loss, backward=backward or torch.Tensor.backward)
         if not callable(getattr(training, "update", None)):
             raise ComponentError(
                 f"training: {type(training).__name__} has no update(batch).",
@@ -139,7 +137,7 @@ class Paper:
         return training
 
     def evaluate(self, model: Any, data: Any, split: str, **extra: Any) -> dict[str, float]:
-        """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where it is taken."""
+        """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where taken."""
         from repro.contract.components import persons_errors
 
         node = self.settings["evaluation"]
@@ -191,7 +189,8 @@ def named_parts(node: Mapping[str, Any], component: str) -> dict[str, Mapping[st
     parts = {f"{component}.{name}": part for name, part in node.items() if isinstance(part, Mapping)}
     if not parts:
         raise ConfigError(
-            f"{component}: no _target_ in it.", f"Give it `_target_: my_paper.{component}.Name`, or named parts with one each."
+            f"{component}: no _target_ in it.",
+            f"Give it `_target_: my_paper.{component}.Name`, or named parts with one each.",
         )
     return parts
 

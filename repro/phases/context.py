@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.contract.paper import Paper
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from repro.commands.display import Display
     from repro.configuration.compose import Composed
     from repro.contract.bench import Bench
-    from repro.reference.table import Table
+    from repro.reference import Table
     from repro.sweeps.pool import Pool
     from repro.tracking.run_folder import RunFolder
 
@@ -57,3 +58,9 @@ class PhaseContext:
             workers, threads = share_cores(self.settings.get("workers"), self.settings.get("threads"))
             self.opened_pool = self.stack.enter_context(Pool(workers, threads))
         return self.opened_pool
+
+    def code_folder(self) -> Path:
+        """code/<source fingerprint>/ of the paper's present sources, where the results of training lie."""
+        from repro.sweeps.processes import code_folder
+
+        return code_folder(self.composed, self.folder, self.pool().threads)

@@ -136,9 +136,7 @@ def source_fingerprint(paper: Paper) -> str:
 def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
     """Fingerprint of everything that the evidence of `phase` depends on, earlier phases included."""
     sections = {name: paper.settings.get(name) for name in SECTIONS[phase]}
-    if phase == "reproduction":
-        sections["table"] = table_digest
-    if phase == "analysis":
+    if phase in ("analysis", "reproduction"):
         sections["table"] = table_digest
     files: set[Path] = set()
     for key, target in paper.targets().items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from repro import __version__
 from repro.contract.paper import Paper
-from repro.reference.table import Table, load_table
+from repro.reference import Table, load_table
 from repro.tracking.run_folder import RunFolder
 
 if TYPE_CHECKING:

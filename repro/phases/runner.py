@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from repro import phases
@@ -47,8 +48,10 @@ def run_phases(composed: Composed, *, command: str, only: list[str] | None = Non
         for name in names:
             evidence = run_phase(name, context)
             context.evidence[name] = evidence
-            if evidence.outcome is Gate.TO_DO or (evidence.outcome is Gate.FAILED and not paper.settings.get("keep_going")):
-                gate_open = False
+            if evidence.outcome is Gate.PASSED:
+                continue
+            gate_open = False
+            if evidence.outcome is Gate.TO_DO or not paper.settings.get("keep_going"):
                 break
         return conclusion.conclude_run(context, names, gate_open)
 
@@ -69,23 +72,18 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
     partial = bool((context.settings.get("check") or {}).get("only"))
     before = context.folder.read_evidence(name)
     context.display.phase_started(name)
-    if before is not None and before.fingerprint == fingerprint and before.outcome is Gate.PASSED and not partial:
-        if name != "reproduction":  # seeds may have been added or lost; its processes know what is done
-            context.display.phase_finished(before, reused=True)
-            return before
+    # seeds may have been added or lost: the processes of the reproduction know themselves what is done
+    holds = before is not None and before.fingerprint == fingerprint and before.outcome is Gate.PASSED
+    if before is not None and holds and not partial and name != "reproduction":
+        context.display.phase_finished(before, reused=True)
+        return before
     start = time.perf_counter()
     try:
         evidence = to_do(name, context) or phases.load(name).run(context)
     except ComponentError as fault:
         evidence = failed_component(name, fault)
-    seconds = time.perf_counter() - start
-    evidence = Evidence(
-        **{
-            **{field: getattr(evidence, field) for field in evidence.__dataclass_fields__},
-            "seconds": round(seconds, 3),
-            "fingerprint": "" if partial else fingerprint,
-        }
-    )
+    seconds = round(time.perf_counter() - start, 3)
+    evidence = replace(evidence, seconds=seconds, fingerprint="" if partial else fingerprint)
     if not partial:
         context.folder.write_evidence(evidence)
     context.display.phase_finished(evidence)

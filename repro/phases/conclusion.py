@@ -1,0 +1,84 @@
+"""The end of every run, however far it came: verdict, mirror, report, what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+from repro.errors import ExitCode
+from repro.findings import Evidence, Finding, Gate
+from repro.phases.context import PhaseContext
+from repro.phases.verdict import judge_run
+
+
+def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> ExitCode:
+    """Write verdict and report, mirror to W&B, print both; returns the exit code of the run."""
+    from repro.report import build
+    from repro.report.collect import collect
+    from repro.report.terminal import render
+
+    for name in names:
+        evidence = context.evidence.get(name)
+        if evidence is not None and evidence.outcome is Gate.FAILED:
+            for line in failed_gate(evidence, stopped=name == list(context.evidence)[-1], paper=context.paper.name):
+                context.display.note(line)
+    judged = judge_run(context)
+    code = exit_code_of(context, names, gate_open, judged.exit_code)
+    context.folder.write_verdict({**judged.to_json(), "exit_code": int(code)})
+    build(context.folder.root)
+    mirror(context)
+    colour = sys.stdout.isatty()
+    width = min(shutil.get_terminal_size((100, 24)).columns, 140)
+    context.display.note(render(collect(context.folder.root), folder=context.folder.root, width=width, colour=colour))
+    return code
+
+
+def exit_code_of(context: PhaseContext, names: list[str], gate_open: bool, of_rows: ExitCode) -> ExitCode:
+    """A shut gate is 1, a step to do 4; else the rows decide. Gates alone, asked for without training, end with 0."""
+    outcomes = [evidence.outcome for evidence in context.evidence.values()]
+    if Gate.FAILED in outcomes:
+        return ExitCode.GATE_FAILED
+    if Gate.TO_DO in outcomes:
+        return ExitCode.UNDECIDED
+    if of_rows is ExitCode.UNDECIDED and gate_open and "reproduction" not in names:
+        return ExitCode.OK
+    return of_rows
+
+
+def failed_gate(evidence: Evidence, stopped: bool, paper: str) -> list[str]:
+    """What a person needs to mend the first failure of a gate, and where the run stopped."""
+    blocking = [finding for finding in evidence.findings if finding.blocks]
+    lines = []
+    for finding in blocking[:3]:
+        lines += ["", *described(finding)]
+    if len(blocking) > 3:
+        lines.append(f"   … and {len(blocking) - 3} more: all are in the report")
+    if stopped:
+        lines.append(
+            f"Stopped at {evidence.phase}. Mend it and give the same command again; `keep_going=true` runs on."
+        )
+    else:
+        lines.append(f"The gate of {evidence.phase} stayed shut; the run went on because of keep_going=true.")
+    return lines
+
+
+def described(finding: Finding) -> list[str]:
+    """One finding as indented lines: what, expected and observed, where, the likeliest bugs, how to test it alone."""
+    lines = [f"   {finding.component} · {finding.check}: {finding.summary}"]
+    pairs = (("Expected", finding.expected), ("Observed", finding.observed), ("Threshold", finding.threshold))
+    lines += [f"   {label + ':':11}{text}" for label, text in pairs if text]
+    if finding.location:
+        lines.append(f"   {'Where:':11}{finding.location}")
+    for rank, bug in enumerate(finding.likely[:3], 1):
+        lines.append(f"   {'Likely:' if rank == 1 else '':11}{rank}. {bug}")
+    for place, code in enumerate(finding.alone.splitlines()):
+        lines.append(f"   {'Alone:' if place == 0 else '':11}{code}")
+    return lines
+
+
+def mirror(context: PhaseContext) -> None:
+    """Mirror the run to W&B and say what it takes to upload it; a mirror that cannot start is said once."""
+    from repro.tracking.wandb_mirror import mirror_run
+
+    for line in mirror_run(context.folder, context.settings.get("tracking") or {}):
+        context.display.note(line)

@@ -1,0 +1,126 @@
+"""The debugging gauntlet: memorise, gradients, which learning rates learn, and what each part buys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from repro.findings import Evidence, Finding, Outcome
+from repro.phases.context import PhaseContext
+from repro.phases.gate import conclude, run_gate
+
+PHASE = "gauntlet"
+
+
+def run(context: PhaseContext) -> Evidence:
+    """The checks first; the sweeps, which cost most, only when they hold or the run is told to keep going."""
+    checked = run_gate(PHASE, context)
+    findings = list(checked.findings)
+    only = (context.settings.get("check") or {}).get("only")
+    if only or (any(f.blocks for f in findings) and not context.settings.get("keep_going")):
+        return checked
+    settings = context.settings[PHASE]
+    parts: list[str] = []
+    data: dict[str, Any] = {}
+    if (settings.get("learning_rate") or {}).get("trials"):
+        record = learning_rates(context)
+        findings.append(learning_rate_finding(record))
+        data["learning_rate"] = {key: record.get(key) for key in ("usable", "paper_value", "paper_inside", "best_rate")}
+        parts.append(str(record.get("summary", "")))
+    if (settings.get("ablations") or {}).get("names"):
+        record = ablations(context)
+        more, words = ablation_findings(record)
+        findings += more
+        parts.append(words)
+    for finding in findings[len(checked.findings) :]:
+        context.display.finding(finding)
+    return conclude(PHASE, context, findings, summary=" · ".join(part for part in parts if part), data=data)
+
+
+def learning_rates(context: PhaseContext) -> dict[str, Any]:
+    from repro.sweeps.learning_rate import learning_rate_study
+
+    return learning_rate_study(
+        context.composed,
+        context.folder,
+        context.pool(),
+        lambda text, done, total, eta: context.progress(PHASE, text, done, total, eta),
+    )
+
+
+def ablations(context: PhaseContext) -> dict[str, Any]:
+    from repro.sweeps.ablation import ablation_study
+
+    return ablation_study(
+        context.composed,
+        context.folder,
+        context.pool(),
+        names=context.settings[PHASE]["ablations"]["names"],
+        progress=lambda text, done, total, eta: context.progress(PHASE, text, done, total, eta),
+    )
+
+
+def learning_rate_finding(record: Mapping[str, Any]) -> Finding:
+    """A model that learns at no rate is broken; a paper's rate outside the usable range is said, and fails nothing."""
+    usable, inside = record.get("usable"), record.get("paper_inside")
+    errors = [f"trial {trial['number']}: {trial['error']}" for trial in record["trials"] if trial["state"] == "failed"]
+    common: dict[str, Any] = {
+        "check": "learning_rate",
+        "component": "training",
+        "family": "trace",
+        "summary": str(record.get("summary", "")),
+        "expected": "a range of rates in which the loss falls, the paper's own among them",
+    }
+    if errors:
+        return Finding(outcome=Outcome.ERROR, observed="\n".join(errors), **common)
+    if usable is None:
+        likely = (
+            "the optimiser does not hold the model's parameters",
+            "gradients are cut or have the wrong sign",
+            "the loss does not depend on the model",
+        )
+        return Finding(outcome=Outcome.FAILED, observed="no rate learns", likely=likely, **common)
+    outcome = Outcome.WARNED if inside is False else Outcome.PASSED
+    likely = (
+        ("a loss summed where the paper averages, or the reverse", "another warm-up or batch size than the paper's")
+        if inside is False
+        else ()
+    )
+    return Finding(outcome=outcome, observed=f"usable {usable[0]:.3g} … {usable[1]:.3g}", likely=likely, **common)
+
+
+def ablation_findings(record: Mapping[str, Any]) -> tuple[list[Finding], str]:
+    """One finding for each run that could not be made; effects themselves are measurements, not failures."""
+    findings = []
+    names = [run["name"] for run in record["runs"] if run["name"] != "baseline"]
+    for run in record["runs"]:
+        if run["state"] in ("failed", "diverged"):
+            baseline = run["name"] == "baseline"
+            findings.append(
+                Finding(
+                    check=f"ablation {run['name']}",
+                    component="training",
+                    family="trace",
+                    # an ablation that diverges is a result; the full model must not
+                    outcome=Outcome.ERROR
+                    if run["state"] == "failed"
+                    else Outcome.FAILED
+                    if baseline
+                    else Outcome.WARNED,
+                    summary=f"{run['name']} {run['state']}",
+                    observed=str(run["error"]),
+                )
+            )
+    if not findings:
+        findings.append(
+            Finding(
+                check="ablations",
+                component="training",
+                family="statistical",
+                outcome=Outcome.PASSED,
+                summary=f"{len(names)} parts left out over {len(record['seeds'])} paired seeds, "
+                f"{record['updates']:,} updates each",
+                details={"names": names},
+            )
+        )
+    return findings, f"{len(names)} ablation{'s' if len(names) != 1 else ''}"

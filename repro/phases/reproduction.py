@@ -1,0 +1,248 @@
+"""Reproduction: the only full training, over seeds that are added in batches until every row is decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from repro.errors import ConfigError
+from repro.findings import Evidence, Finding, Outcome
+from repro.phases.context import PhaseContext
+from repro.phases.gate import conclude
+from repro.phases.verdict import judge_run
+
+if TYPE_CHECKING:
+    from repro.sweeps.tasks import Ended, Event, Task
+
+KIND = "reproduction"
+
+
+@dataclass(frozen=True)
+class System:
+    """One of several models that a paper compares, as changes of the configuration; "" is the paper's only one."""
+
+    name: str
+    changes: Mapping[str, Any]
+
+    def process(self, seed: int) -> str:
+        return f"{self.name}-seed-{seed}" if self.name else f"seed-{seed}"
+
+
+def systems_of(settings: Mapping[str, Any]) -> list[System]:
+    """The systems to train: those that the config declares under `systems`, or the one that it describes."""
+    declared = settings.get("systems") or {}
+    wanted = (settings.get("reproduction") or {}).get("systems")
+    unknown = sorted(set(wanted or ()) - set(declared))
+    if unknown:
+        raise ConfigError(
+            f"reproduction.systems: got {', '.join(unknown)}.",
+            f"Declared under systems: {', '.join(declared) or 'none'}.",
+        )
+    if not declared:
+        return [System("", {})]
+    return [
+        System(name, (entry or {}).get("changes") or {})
+        for name, entry in declared.items()
+        if not wanted or name in wanted
+    ]
+
+
+def run(context: PhaseContext) -> Evidence:
+    """Train every system over the seeds; more seeds while a row is open and `max_seeds` allows."""
+    settings = context.settings["reproduction"]
+    systems = systems_of(context.settings)
+    register_table(context)
+    first, count = int(settings["first_seed"]), int(settings["seeds"])
+    most = max(count, int(settings["max_seeds"]))
+    findings: dict[str, Finding] = {}
+    seeds: list[int] = []
+    wanted = systems
+    while True:
+        batch = (
+            list(range(first + len(seeds), first + count))
+            if len(seeds) < count
+            else next_seeds(context, first, len(seeds), most)
+        )
+        seeds += batch
+        for finding in train_seeds(context, wanted, batch, seeds):
+            findings[finding.check] = finding
+        wanted = undecided_systems(context, systems) if len(seeds) < most else []
+        if not wanted:
+            break
+    for finding in solved(context, settings.get("solved"), systems):
+        findings[finding.check] = finding
+    for finding in findings.values():
+        context.display.finding(finding)
+    return conclude("reproduction", context, list(findings.values()), summary=summary_of(context, systems, seeds))
+
+
+def next_seeds(context: PhaseContext, first: int, trained: int, most: int) -> list[int]:
+    """The next batch: as many seeds as there are free workers."""
+    size = min(context.pool().workers, most - trained)
+    return list(range(first + trained, first + trained + size))
+
+
+def register_table(context: PhaseContext) -> None:
+    """Store the table as it stood before the first result; a later edit is then visible beside the verdict."""
+    from repro.phases.fingerprints import source_fingerprint
+    from repro.reference.schema import record_json
+
+    if context.table is None:
+        return
+    context.folder.register_table(
+        {
+            "hash": context.table.hash,
+            "source_fingerprint": source_fingerprint(context.paper),
+            "records": [record_json(record) for record in context.table.records],
+            "reproduction": dict(context.settings["reproduction"]),
+        }
+    )
+
+
+def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
+    """The task that trains one seed of one system."""
+    from repro.contract.paper import to_plain
+    from repro.sweeps.training_task import process_task
+    from repro.training.process import ProcessSpec
+
+    composed = context.composed.with_changes(system.changes) if system.changes else context.composed
+    config = to_plain(composed.config)
+    settings = config["reproduction"]
+    spec = ProcessSpec(
+        process=system.process(seed),
+        kind=KIND,
+        seed=seed,
+        name=system.name,
+        changes=dict(system.changes),
+        updates=int(settings["updates"]),
+        log_every=int(settings["log_every"]),
+        evaluate_every=settings["evaluate_every"],
+        checkpoint_every=settings["checkpoint_every"],
+        keep_checkpoints=int(settings["keep_checkpoints"]),
+        device=str(config["device"]),
+        precision=str(config["precision"]),
+        threads=context.pool().threads,
+    )
+    return process_task(config, context.code_folder(), spec)
+
+
+def train_seeds(
+    context: PhaseContext, systems: Sequence[System], batch: Sequence[int], all_seeds: Sequence[int]
+) -> list[Finding]:
+    """Train `batch` for each system in the pool; one finding for each process that did not finish."""
+    from repro.sweeps import tasks as events
+    from repro.training.interruption import Interrupted
+
+    tasks = [seed_task(context, system, seed) for seed in batch for system in systems]
+    at: dict[str, tuple[int, int]] = {}
+    latest: dict[str, Any] = {}
+
+    def on_event(event: Event) -> None:
+        if not isinstance(event, events.Progress):
+            return
+        at[event.task] = (event.update, event.updates)
+        latest.update(event=event)
+        done = sum(update for update, _ in at.values())
+        total = max(1, event.updates) * len(tasks)
+        left = (event.eta or 0.0) * (total - done) / max(1, event.updates - event.update) / max(1, len(running(at)))
+        loss = event.values.get("objective")
+        text = f"{event.task} update {event.update:,} of {event.updates:,}" + (
+            f" · loss {loss:.3f}" if loss is not None else ""
+        )
+        context.progress("reproduction", text, done, total, left)
+
+    ended = context.pool().run(tasks, on_event)
+    findings = []
+    for name, event in ended.items():
+        if isinstance(event, events.Interrupted):
+            raise Interrupted(f"{name} was interrupted.", "The same command resumes it.")
+        if isinstance(event, events.Diverged | events.Failed):
+            findings.append(unfinished(name, event))
+    return findings
+
+
+def running(at: Mapping[str, tuple[int, int]]) -> list[str]:
+    return [name for name, (update, updates) in at.items() if update < updates]
+
+
+def unfinished(process: str, event: Ended) -> Finding:
+    from repro.sweeps.tasks import Diverged
+
+    error = str(getattr(event, "error", ""))
+    diverged = isinstance(event, Diverged)
+    return Finding(
+        check=f"finished {process}",
+        component="training",
+        outcome=Outcome.FAILED if diverged else Outcome.ERROR,
+        summary=error,
+        expected="every seed trains to its last update with a finite loss",
+        observed="diverged" if diverged else "failed",
+        family="trace",
+        likely=("learning rate too high for this precision", "division by zero or log of zero in the loss")
+        if diverged
+        else (),
+    )
+
+
+def undecided_systems(context: PhaseContext, systems: Sequence[System]) -> list[System]:
+    """The systems that have a row which more seeds can still decide."""
+    from repro.verdict.outcome import Verdict
+
+    names = {row.system for row in judge_run(context).rows if row.verdict == Verdict.INCONCLUSIVE and row.more_seeds}
+    return [system for system in systems if system.name in names]
+
+
+def solved(context: PhaseContext, gate: Mapping[str, Any] | None, systems: Sequence[System]) -> list[Finding]:
+    """Whether the declared metric, on average over seeds, reaches what the config asks for; nothing without a gate."""
+    if not gate:
+        return []
+    metric, wanted = str(gate["metric"]), float(gate["at_least"])
+    found = []
+    for system in systems:
+        values = final_values(context, system.name, metric)
+        mean = fmean(values.values()) if values else math.nan
+        shown = ", ".join(f"{value:.4g} (seed {seed})" for seed, value in values.items())
+        found.append(
+            Finding(
+                check="solved",
+                component="evaluation",
+                outcome=Outcome.PASSED if mean >= wanted else Outcome.FAILED,
+                summary=f"{metric.replace('_', ' ')} {mean:.4g} over {len(values)} seeds on the held-out split",
+                expected=f"at least {wanted:g} on average",
+                observed=shown or "no finished seed",
+                family="statistical",
+                likely=(
+                    "too few updates",
+                    "a bug that the checks do not see: python -m repro sweep ablation",
+                    "data and split",
+                ),
+            )
+        )
+    return found
+
+
+def final_values(context: PhaseContext, system: str, metric: str) -> dict[int, float]:
+    """The final value of a metric by seed, of the finished processes of a system."""
+    values = {}
+    for store in context.folder.processes(kind=KIND):
+        record = store.record
+        if (record.get("name") or "") == system and record.get("status") == "finished":
+            value = (store.metrics.get("metrics") or {}).get(metric)
+            if value is not None:
+                values[int(record["seed"])] = float(value)
+    return values
+
+
+def summary_of(context: PhaseContext, systems: Sequence[System], seeds: Sequence[int]) -> str:
+    text = f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
+    if len(systems) > 1:
+        text += f" of {len(systems)} systems"
+    gate = context.settings["reproduction"].get("solved")
+    if gate:
+        values = final_values(context, systems[0].name, gate["metric"])
+        if values:
+            text += f" · {gate['metric'].replace('_', ' ')} {fmean(values.values()):.3f}"
+    return text
