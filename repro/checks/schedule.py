@@ -105,7 +105,7 @@ LIKELY = (
 
 
 @check(phase="training", family="trace", component="training")
-def learning_rate(bench: Bench) -> Finding:
+def learning_rate_trace(bench: Bench) -> Finding:
     """The learning rate that the optimiser holds at each watched step is the declared formula, steps counted from 1.
 
     Broken: the first update does nothing or repeats, the peak comes an update late, the height is off by a factor.
