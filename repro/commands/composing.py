@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.commands.display import Display, JsonDisplay, choose
-from repro.commands.failures import say, working_in
+from repro.commands.failures import STOPPED, say, working_in
 from repro.configuration import folders, secrets
 from repro.errors import ExitCode, ReproError, worst
 
@@ -44,6 +44,8 @@ def perform(arguments: argparse.Namespace, start: Start, extra: tuple[str, ...] 
         try:
             codes.append(_one(combination, arguments, start))
         except ReproError as error:
+            if error.exit_code in STOPPED:
+                raise  # a person who stops one run stops them all
             codes.append(say(error))
     if len(codes) > 1:
         print(f"{len(codes)} runs: exit codes {', '.join(str(code.value) for code in codes)}", file=sys.stderr)

@@ -177,8 +177,6 @@ class LiveDisplay:
         from rich.text import Text
 
         self._text = Text
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True, redirect_stderr=False)
         self._times = _Times()
         self._phase = ""
         self._doing = ""
@@ -186,7 +184,8 @@ class LiveDisplay:
         self._ends: float | None = None
         self._failed = 0
         self._since = time.monotonic()
-        self._live.get_renderable = self._render  # type: ignore[method-assign]
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, refresh_per_second=8, transient=True, get_renderable=self._render)
         self._live.start()
 
     def _width(self) -> int:

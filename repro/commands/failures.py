@@ -18,6 +18,9 @@ from types import FrameType
 from repro.configuration.secrets import mask_text
 from repro.errors import ExitCode, ReproError
 
+#: The codes of a run that was stopped from outside and goes on with the same command.
+STOPPED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 #: Where a traceback of the harness goes: the folder of the run that works now, once there is one.
@@ -45,7 +48,13 @@ def guarded(command: Callable[[], ExitCode], words: Sequence[str]) -> ExitCode:
         sys.stdout.flush()
         return code
     except ReproError as error:
+        if error.exit_code in STOPPED:
+            return _resumable(str(error), words, error.exit_code)
         return say(error)
+    except SystemExit as error:
+        # argparse after --help, and workers on SIGTERM
+        code = ExitCode(error.code if isinstance(error.code, int) else 0)
+        return _resumable("Terminated.", words, code) if code in STOPPED else code
     except Terminated:
         return _resumable("Terminated.", words, ExitCode.TERMINATED)
     except KeyboardInterrupt:
@@ -76,7 +85,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def say(error: ReproError) -> ExitCode:
-    """Print an error and its exit code to stderr, secrets masked; returns the code."""
+    """Print an error and its exit code to stderr, its secrets masked; returns the code."""
     _print(str(error), error.exit_code)
     return error.exit_code
 
@@ -88,7 +97,7 @@ def _print(text: str, code: ExitCode) -> None:
 
 def _resumable(what: str, words: Sequence[str], code: ExitCode) -> ExitCode:
     if words[:1] in (["run"], ["check"], ["sweep"]):
-        what += f" What is done is kept; the same command resumes: python -m repro {shlex.join(words)}"
+        what += f"\nWhat is done is kept; to go on: python -m repro {shlex.join(words)}"
     _print(what, code)
     return code
 

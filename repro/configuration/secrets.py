@@ -80,7 +80,7 @@ def mask_text(text: str) -> str:
     and `key=value` where the key reads like a secret.
     """
     known = set(_values)
-    known.update(value for name, value in os.environ.items() if len(value) >= 8 and is_secret_key(name, value))
+    known.update(value for name, value in os.environ.items() if _is_secret_variable(name, value))
     for value in sorted(known, key=len, reverse=True):
         if len(value) < 4 or _is_number(value):
             # short values occur inside ordinary words and numbers; only the whole word is the secret
@@ -90,6 +90,11 @@ def mask_text(text: str) -> str:
     text = _URL_PASSWORD.sub(rf"\g<head>{MASK}@", text)
     text = _ASSIGNMENT.sub(_mask_assignment, text)
     return _YAML_PAIR.sub(rf"\g<head>{MASK}", text)
+
+
+def _is_secret_variable(name: str, value: str) -> bool:
+    # PWD and OLDPWD are folders, and short values are rarely secrets but often words
+    return len(value) >= 8 and not name.endswith("PWD") and is_secret_key(name, value)
 
 
 def _mask_assignment(match: re.Match[str]) -> str:

@@ -90,6 +90,12 @@ def test_text(text: str, shown: str) -> None:
     assert mask_text(text) == shown
 
 
+def test_secret_variables_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-token")
+    monkeypatch.setenv("PWD", "/home/planted")
+    assert mask_text("planted-token in /home/planted") == f"{MASK} in /home/planted"
+
+
 def test_a_short_secret_is_masked_as_a_word_only() -> None:
     remember(["abc", "17"])
     assert mask_text("abc abcd 17 170 0.17") == f"{MASK} abcd {MASK} 170 0.17"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+
+from repro.commands import words
+from repro.commands.display import JsonDisplay, LiveDisplay, PlainDisplay, choose
+from repro.findings import Evidence, Finding, Gate, Outcome
+
+FAILED = Finding(
+    check="causal",
+    component="decoder",
+    outcome=Outcome.FAILED,
+    summary="logits at position 3 change when target_input at position 4 changes",
+    expected="no change",
+    observed="max |Δ| 0.42",
+    threshold="0 in float64",
+    location="repro/papers/mine/model.py:88 in DecoderLayer.forward",
+    likely=("mask off by one", "mask applied after the softmax"),
+    alone="from repro.checks import causal\ncausal.show('mine')",
+)
+PASSED = Evidence(
+    "data", Gate.PASSED, "9 checks · 7 tensors declared", seconds=4.2, questions={"answered": 1, "total": 3}
+)
+SHUT = Evidence("model", Gate.FAILED, "14 checks, 1 failed", findings=(FAILED,), seconds=6.0)
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_plain_lines() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream, every=0)
+    display.phase_started("data")
+    display.progress("data", "leakage", 3, 9, 65)
+    display.phase_finished(PASSED)
+    display.phase_finished(SHUT)
+    display.close()
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "   data          leakage · 3 of 9 · 65 s left"
+    assert lines[1].startswith(" ✓ data          9 checks · 7 tensors declared") and lines[1].endswith("  4 s")
+    assert lines[2] == "   2 of 3 checkpoint questions open"
+    assert lines[3].startswith(" ✗ model         14 checks, 1 failed")
+    assert lines[4:] == [
+        "   decoder/causal: logits at position 3 change when target_input at position 4 changes",
+        "   expected no change; observed max |Δ| 0.42; allowed 0 in float64",
+        "   repro/papers/mine/model.py:88 in DecoderLayer.forward",
+        "   Likely: 1. mask off by one",
+        "           2. mask applied after the softmax",
+        "   Alone:  from repro.checks import causal",
+        "           causal.show('mine')",
+        "Time: data 4 s (41 %) · model 6 s (59 %) · together 10 s",
+    ]
+
+
+def test_evidence_that_still_holds_costs_no_time() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.phase_finished(PASSED, reused=True)
+    display.close()
+    assert "unchanged" in stream.getvalue() and "Time" not in stream.getvalue()
+
+
+def test_plain_progress_is_rare() -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream, every=1000)
+    display.phase_started("data")
+    for done in range(50):
+        display.progress("data", "check", done, 50)
+    assert stream.getvalue() == ""
+
+
+def test_a_reader_who_leaves_does_not_end_the_run() -> None:
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w", encoding="utf-8")
+    display = PlainDisplay(stream)
+    os.close(reading)
+    display.note("one")
+    display.note("two")
+    stream.close()
+
+
+def test_a_terminal_without_utf8(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    PlainDisplay(stream).phase_finished(PASSED)
+    stream.flush()
+    assert raw.getvalue().startswith(b" + data          9 checks - 7 tensors")
+
+
+def test_which_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(choose(True, Terminal()), JsonDisplay)
+    assert isinstance(choose(False, io.StringIO()), PlainDisplay)
+    live = choose(False, Terminal())
+    assert isinstance(live, LiveDisplay)
+    live.close()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert isinstance(choose(False, Terminal()), PlainDisplay)
+
+
+def test_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    stream = Terminal()
+    display = LiveDisplay(stream)
+    display.phase_started("reproduction")
+    display.progress("reproduction", "seed 2 of 3", 1210, 2000, 65)
+    assert display._render().plain.startswith(
+        " ◐ reproduction  ━━━━━━━━━━━━━━━━ seed 2 of 3 · 1,210 of 2,000 · 65 s left"
+    )
+    display.finding(FAILED)
+    assert "1 failed" in display._render().plain
+    display.phase_finished(SHUT)
+    display.close()
+    assert "✗ model" in stream.getvalue() and "DecoderLayer.forward" in stream.getvalue()
+    assert "Time: model 6 s (100 %)" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.04, "0.0 s"), (0.94, "0.9 s"), (2.4, "2 s"), (99.4, "99 s"), (148.2, "2:28"), (3725.0, "1:02:05")],
+)
+def test_seconds(value: float, shown: str) -> None:
+    assert words.seconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(3.0, "just now"), (61.0, "1 min ago"), (7200.0, "2 h ago"), (86400.0, "1 day ago"), (5e5, "5 days ago")],
+)
+def test_ago(value: float, shown: str) -> None:
+    assert words.ago(value) == shown
+
+
+def test_many_failures_are_counted() -> None:
+    many = Evidence("model", Gate.FAILED, "", findings=(FAILED,) * 7)
+    assert words.finding_lines(many)[-1] == "   and 2 more: decoder/causal, decoder/causal"
