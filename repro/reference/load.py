@@ -43,7 +43,7 @@ STATISTIC = re.compile(r"last|best|mean_of_last_\d+|last_\d+_checkpoints_average
 RECORD_KEYS = (
     "kind", "setting", "own", "label", "group", "value", "rounding", "unit", "direction", "metric", "split",
     "statistic", "protocol", "method", "bounds", "spread", "seeds", "version", "where", "quote", "confirmed",
-    "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated", "points", "compute", "note",
+    "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated", "points", "compute", "note",
 )  # fmt: skip
 TABLE_KEYS = ("paper", "version", "templates", "derivations", "records", "consistency")
 
@@ -411,6 +411,7 @@ class Reader:
             where=get("where", self.text, ""),
             quote=get("quote", self.text, ""),
             confirmed=get("confirmed", self.choice(CONFIRMATIONS), "unconfirmed"),
+            system=get("system", self.text, ""),
             requires=get("requires", self.requires, Requires()),
             tolerance=get("tolerance", self.tolerance, None),
             fact=get("fact", self.fact, None),

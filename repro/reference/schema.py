@@ -135,7 +135,11 @@ class Statement:
 
 @dataclass(frozen=True)
 class Record:
-    """One reference number. `line` is where it stands in the file (not part of the table's hash)."""
+    """One reference number.
+
+    `system` names the model it is of, where one run trains several (conf key `systems`). `line` is where it stands in
+    the file; it is not part of the table's hash.
+    """
 
     id: str
     kind: str
@@ -158,6 +162,7 @@ class Record:
     where: str = ""
     quote: str = ""
     confirmed: str = "unconfirmed"
+    system: str = ""
     requires: Requires = Requires()
     tolerance: Tolerance | None = None
     fact: Fact | None = None
