@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def test_report_is_rebuilt_and_keeps_the_code(folder: Path, capsys: Captured) ->
     run = a_run(folder / "runs")
     run.write_evidence(PASSED["analysis"])
     assert main(["report"]) == 4  # nothing decided yet
-    assert str(run.report()) in capsys.readouterr().out.replace("\n", "") and run.report().is_file()
+    assert "runs/mine/aaaaaaaaaaaa/report.html" in capsys.readouterr().out and run.report().is_file()
     run.write_evidence(Evidence("data", Gate.FAILED, "broken"))
     assert main(["report", "paper=mine"]) == 1
     run.write_verdict({"sentence": "1 of 1.", "exit_code": 3, "rows": []})
@@ -157,16 +157,15 @@ def test_what_computes_nothing_imports_no_torch_and_is_quick(folder: Path, words
         lazy += ["hydra", "rich", "numpy", "scipy"]
     code = (
         "import sys\nfrom repro.commands import main\nmain(sys.argv[1:])\n"
-        f"sys.stderr.write(f'heavy {{sorted(set({lazy}) & set(sys.modules))}}')"
+        f"sys.stderr.write('heavy ' + str(sorted(set({lazy}) & set(sys.modules))))"
     )
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder)
-        took.append(time.perf_counter() - start)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=folder)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.stderr.endswith("heavy []"), done.stderr
-    # half a second is promised on an idle machine; the best of three allows for neighbours
-    assert min(took) < (3.0 if words[0] in ("report", "run") and "--help" not in words else 0.5)
+    # processor time, which neighbours on the machine hardly change; on an idle one it is what a person waits
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert took < (0.5 if "hydra" in lazy else 3.0)
 
 
 def test_head_gets_no_complaint(folder: Path) -> None:
