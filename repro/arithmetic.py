@@ -96,9 +96,8 @@ class Expression:
         """The value for `names`; raises ExpressionError for a missing name, a domain error or an overflow."""
         missing = sorted(self.names - set(names))
         if missing:
-            raise ExpressionError(
-                f"{self.text!r} uses {', '.join(missing)}, which no name gives. Known: {', '.join(sorted(names)) or 'none'}."
-            )
+            known = ", ".join(sorted(names)) or "none"
+            raise ExpressionError(f"{self.text!r} uses {', '.join(missing)}, which no name gives. Known: {known}.")
         try:
             return value_of(self.tree, names)
         except (ArithmeticError, ValueError, TypeError) as error:

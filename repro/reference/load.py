@@ -36,6 +36,7 @@ from repro.reference.schema import (
 )
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 STATISTIC = re.compile(r"last|best|mean_of_last_\d+|last_\d+_checkpoints_averaged")
@@ -43,7 +44,8 @@ STATISTIC = re.compile(r"last|best|mean_of_last_\d+|last_\d+_checkpoints_average
 RECORD_KEYS = (
     "kind", "setting", "own", "label", "group", "value", "rounding", "unit", "direction", "metric", "split",
     "statistic", "protocol", "method", "bounds", "spread", "seeds", "version", "where", "quote", "confirmed",
-    "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated", "points", "compute", "note",
+    "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated", "points",
+    "compute", "note",
 )  # fmt: skip
 TABLE_KEYS = ("paper", "version", "templates", "derivations", "records", "consistency")
 
@@ -56,7 +58,7 @@ def load_table(path: str | Path) -> Table:
     except OSError as error:
         raise TableError(
             f"The reference table {path} cannot be read: {error.strerror}.",
-            "Each paper's table is reference_numbers/<name>.yaml, named by `paper.reference` in conf/paper/<name>.yaml.",
+            "A paper's table is reference_numbers/<name>.yaml; conf/paper/<name>.yaml names it as `paper.reference`.",
         ) from error
     except UnicodeDecodeError as error:
         raise TableError(f"The reference table {path} is not UTF-8 text: byte {error.start}.") from error
@@ -167,8 +169,8 @@ class Reader:
         return None if missing else node.value
 
     def optional(
-        self, entries: dict[str, Located], key: str, path: str, read: Callable[[Located, str], T | None], default: T
-    ) -> T:
+        self, entries: dict[str, Located], key: str, path: str, read: Callable[[Located, str], T | None], default: U
+    ) -> T | U:
         """entries[key] read by `read`, or `default` where absent or faulty."""
         if key not in entries:
             return default
@@ -319,13 +321,14 @@ class Reader:
             formula = self.text(entries["formula"], f"{path}.formula")
             base = self.derivations.get(formula or "")
             if base is None:
-                names = ", ".join(self.derivations) or "none"
-                return self.fault(entries["formula"].line, f"{path}.formula", f"got {formula!r}; derivations has {names}")
+                have = ", ".join(self.derivations) or "none"
+                line = entries["formula"].line
+                return self.fault(line, f"{path}.formula", f"got {formula!r}; derivations has {have}")
         elif "expression" not in entries:
             return self.fault(node.line, path, "missing expression, or the name of a formula under derivations")
         expression = self.optional(entries, "expression", path, self.expression, base.expression if base else "")
         let = self.optional(entries, "let", path, self.let, base.let if base else ())
-        names = self.optional(entries, "names", path, self.inputs, {})
+        names: dict[str, float | Printed] = self.optional(entries, "names", path, self.inputs, {})
         return Derivation(
             expression,
             {**(base.names if base else {}), **names},
@@ -352,7 +355,7 @@ class Reader:
                 continue
             lacking = sorted(compiled(expression).names - given)
             if lacking:
-                self.fault(line, path, f"{name} uses {', '.join(lacking)}, which names, let and assumptions do not give")
+                self.fault(line, path, f"{name} uses {', '.join(lacking)}, which nothing gives")
             given |= {name, *lacking}
         for sensitivity in derivation.sensitivities:
             if sensitivity.name not in derivation.names:
@@ -383,7 +386,7 @@ class Reader:
         if not IDENTIFIER.fullmatch(id):
             self.fault(node.line, path, "an id is lower-case letters, digits and _, beginning with a letter")
 
-        def get(key: str, read: Callable[[Located, str], T | None], default: T) -> T:
+        def get(key: str, read: Callable[[Located, str], T | None], default: U) -> T | U:
             return self.optional(entries, key, path, read, default)
 
         printed = get("value", self.printed, None)
@@ -452,7 +455,7 @@ class Reader:
                 self.fault(entries[key].line, f"{path}.{key}", f"belongs to a {kind}, and this is a {record.kind}")
         low, high = record.bounds
         if low is not None and high is not None and low >= high:
-            self.fault(entries["bounds"].line, f"{path}.bounds", f"the lowest {low:g} is not below the highest {high:g}")
+            self.fault(entries["bounds"].line, f"{path}.bounds", f"lowest {low:g} is not below highest {high:g}")
         if record.printed is not None and not (
             (low is None or low <= record.number) and (high is None or record.number <= high)
         ):
@@ -460,7 +463,7 @@ class Reader:
         if record.method == "logit" and (low is None or high is None):
             self.fault(line, f"{path}.bounds", "missing; method logit needs [lowest, highest]")
         if record.method == "cube_root" and (low is None) == (high is None):
-            self.fault(line, f"{path}.bounds", "method cube_root needs the one bound that the values crowd at, the other null")
+            self.fault(line, f"{path}.bounds", "method cube_root needs the bound that the values crowd at, and null")
         if record.claim and record.claim.expect != "same" and record.direction == "none":
             self.fault(line, f"{path}.direction", "got 'none'; whether a change hurts needs higher or lower")
         if record.claim and record.tolerance is None and (record.claim.difference or record.claim.expect == "same"):
@@ -475,25 +478,24 @@ class Reader:
         entries = self.entries(node, path, known, ("records", "assumption"))
         if entries is None:
             return None
-        ids = self.optional(entries, "records", path, self.listed(self.text), ())
+        ids: tuple[str, ...] = self.optional(entries, "records", path, self.listed(self.text), ())
         assumption_node = entries["assumption"]
-        named = self.entries(
-            assumption_node, f"{path}.assumption", ("name", "value", "rounding", "where", "quote", "low", "high", "whole"),
-            ("name",),
-        )  # fmt: skip
+        parts = ("name", "value", "rounding", "where", "quote", "low", "high", "whole")
+        named = self.entries(assumption_node, f"{path}.assumption", parts, ("name",))
         if named is None:
             return None
         name = self.text(named["name"], f"{path}.assumption.name")
         rest = Located(assumption_node.line, {key: value for key, value in named.items() if key != "name"})
         assumption = self.assumption(name or "", rest, f"{path}.assumption")
+        line = entries["records"].line
         for record_id in ids:
             record = records.get(record_id)
             if record is None:
-                self.fault(entries["records"].line, f"{path}.records", f"{record_id!r} is no record of this table")
+                self.fault(line, f"{path}.records", f"{record_id!r} is no record of this table")
             elif record.derivation is None or record.printed is None:
-                self.fault(entries["records"].line, f"{path}.records", f"{record_id} has no value with a derivation")
+                self.fault(line, f"{path}.records", f"{record_id} has no value with a derivation")
             elif name not in {a.name for a in record.derivation.assumptions}:
-                self.fault(entries["records"].line, f"{path}.records", f"{record_id}'s derivation does not assume {name}")
+                self.fault(line, f"{path}.records", f"{record_id}'s derivation does not assume {name}")
         if assumption is None:
             return None
         return Group(id, ids, assumption, self.optional(entries, "text", path, self.text, ""))
@@ -504,8 +506,8 @@ class Reader:
             return None
         for part in ("derivations", "records", "consistency"):
             if part in entries and not isinstance(entries[part].value, dict):
-                self.fault(entries[part].line, part, f"got {shown(entries[part])}, need a mapping from id to its content")
-                return None
+                got = shown(entries[part])
+                return self.fault(entries[part].line, part, f"got {got}, need a mapping from id to its content")
         for id, node in (entries["derivations"].value if "derivations" in entries else {}).items():
             derivation = self.derivation(node, f"derivations.{id}")
             if derivation is not None:

@@ -23,7 +23,7 @@ class Fault:
     message: str
 
     def __str__(self) -> str:
-        return f"  line {self.line}  {self.path}: {self.message}" if self.path else f"  line {self.line}  {self.message}"
+        return f"  line {self.line}  {self.path + ': ' if self.path else ''}{self.message}"
 
 
 @dataclass(frozen=True)

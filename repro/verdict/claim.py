@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from repro.verdict.methods import Scale, summarise
 from repro.verdict.outcome import ValueVerdict, Verdict
 from repro.verdict.value import MOST_SEEDS, decide_value, nominal_level
+
+Array = NDArray[np.float64]
 
 
 def decide_claim(
@@ -42,19 +45,17 @@ def decide_claim(
     pairs = np.array([changed[seed] - against[seed] for seed in seeds], dtype=np.float64)
     bad = int((~np.isfinite(pairs)).sum())
     if bad:
-        return ValueVerdict(Verdict.NOT_TESTABLE, f"{bad} of {len(seeds)} pairs have a value that is not finite", n=len(seeds))
+        reason = f"{bad} of {len(seeds)} pairs have a value that is not finite"
+        return ValueVerdict(Verdict.NOT_TESTABLE, reason, n=len(seeds))
     if expect == "same" or difference is not None:
         if tolerance is None:
             raise ValueError("a claim of a size needs a tolerance")
-        result = decide_value(
-            list(pairs), difference or 0.0, tolerance, "none", confidence, looks=looks, rows=rows
-        )
-        return result
+        return decide_value(list(pairs), difference or 0.0, tolerance, "none", confidence, looks=looks, rows=rows)
     return decide_sign(pairs, expect, direction, (1 - confidence) / rows, looks)
 
 
 def decide_sign(
-    pairs: np.ndarray, expect: str, direction: str, level: float, looks: tuple[int, ...] | None
+    pairs: Array, expect: str, direction: str, level: float, looks: tuple[int, ...] | None
 ) -> ValueVerdict:
     """Whether the mean difference has the sign that the paper's statement implies."""
     n, mean = len(pairs), float(np.mean(pairs))

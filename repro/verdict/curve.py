@@ -31,7 +31,8 @@ def decide_curve(
     """
     ours, expected = np.asarray(ours, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if ours.ndim != 2 or ours.shape[1] != len(steps) or len(steps) != len(expected):
-        raise ValueError(f"got ours {ours.shape}, {len(steps)} steps and {len(expected)} reference points; need [seeds, steps]")
+        got = f"ours {ours.shape}, {len(steps)} steps, {len(expected)} reference points"
+        raise ValueError(f"got {got}; need ours [seeds, steps] and one reference point a step")
     n = ours.shape[0]
     if not len(steps):
         return CurveVerdict(Verdict.NOT_TESTABLE, "no step was both measured and given by the reference", n=n)

@@ -18,11 +18,13 @@ def decide_fact(ours: float, printed: Printed, tolerance: float | None = None) -
     half = printed.half_width if tolerance is None else tolerance
     agrees = printed.agrees(ours) if tolerance is None else abs(ours - printed.number) <= tolerance
     verdict = Verdict.MATCH if agrees else Verdict.MISMATCH_WORSE
-    relation = "rounds to" if tolerance is None else f"lies within {tolerance:g} of"
-    reason = f"{ours:.6g} {'' if agrees else 'does not '}{relation if agrees else relation.replace('rounds', 'round').replace('lies', 'lie')}"
+    if tolerance is None:
+        relation = "rounds to" if agrees else "does not round to"
+    else:
+        relation = "lies within the tolerance of" if agrees else "lies beyond the tolerance of"
     return ValueVerdict(
         verdict,
-        f"{reason} the printed {printed.text} (± {half:g})",
+        f"{ours:.6g} {relation} the printed {printed.text} (± {half:g})",
         ours,
         (ours, ours),
         1.0,

@@ -10,20 +10,20 @@ are close to normal; there the mean and spread have Student's and chi-square's e
   variable's cube root is close to normal (Wilson and Hilferty 1931).
 
 The transformed methods are generalised confidence intervals: log by Krishnamoorthy and Mathew (2003, Journal of
-Statistical Planning and Inference 115), cube_root by Krishnamoorthy, Mathew and Mukherjee (2008, Technometrics 50). With
-y = g(x), sample mean m and standard deviation s, draw σ = s √((n−1)/χ²), μ = m − Z σ/√n, and look at E g⁻¹(N(μ, σ²)).
+Statistical Planning and Inference 115), cube_root by Krishnamoorthy, Mathew and Mukherjee (2008, Technometrics 50).
+With y = g(x), its mean m and standard deviation s, draw σ = s √((n−1)/χ²) and μ = m − Z σ/√n, and look at
+E g⁻¹(N(μ, σ²)).
 
-A declared shape is never quite the true one: alone, log errs 8 % on one side for two lognormal seeds and cube_root 7 % for
-three Beta(95, 5) seeds, on the side where the t interval errs little, and the other way round. So a transformed method
-claims only what the t interval claims too, and its interval is the hull of both. That keeps the error rates, costs little
-where the skew is mild, and guards against a method declared in vain (scripts/calibration.py prints the rates).
+A declared shape is never quite the true one: alone, log errs 8 % on one side for two lognormal seeds and cube_root 7 %
+for three Beta(95, 5) seeds, on the side where the t interval errs little, and the other way round. So a transformed
+method claims only what the t interval claims too, and its interval is the hull of both. That keeps the error rates,
+costs little where the skew is mild, and guards against a method declared in vain (see scripts/calibration.py).
 
-Axes: seeds are the last axis of every array of samples and reduced by `summarise`; the axes before it are separate rows.
+Axes: seeds are the last axis of every array of samples and reduced by `summarise`; axes before it are separate rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -112,7 +112,7 @@ class Scale:
     def interval(self, mean: float, spread: float, n: int, side: float) -> tuple[float, float]:
         """The interval of the true mean with probability `side` outside on each side."""
         if self.method == "normal":
-            half = float(stats.t.ppf(1 - side, n - 1)) * spread / np.sqrt(n)
+            half = float(stats.t.ppf(1 - side, n - 1) * spread / np.sqrt(n))
             return mean - half, mean + half
         return self.limit(mean, spread, n, 1 - side), self.limit(mean, spread, n, side)
 
@@ -142,6 +142,9 @@ class Scale:
         return edge((a + b) / 2)
 
 
+NORMAL = Scale()
+
+
 @dataclass(frozen=True)
 class Summary:
     """What n seeds say: means and spreads (ddof 1) of the values and of the values on the declared scale."""
@@ -153,28 +156,32 @@ class Summary:
     scaled_mean: Array
     scaled_spread: Array
 
+    def p_both(self, edge: float) -> tuple[Array, Array]:
+        """One-sided p-values of the claims "the true mean lies below `edge`" and "above `edge`" (small: it holds)."""
+        above = above_by_t(self.mean, self.spread, self.n, edge)
+        below = 1 - above
+        if self.scale.method == "normal":
+            return above, below
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = self.scale.above(self.scaled_mean, self.scaled_spread, self.n, edge)
+        # without any spread both scales say the same; NaN marks a value on a bound, which no transformation can carry
+        flat, lost = self.spread == 0, np.isnan(scaled)
+        if_above = np.where(flat, above, np.where(lost, 1.0, np.maximum(above, scaled)))
+        if_below = np.where(flat, below, np.where(lost, 1.0, np.maximum(below, 1 - scaled)))
+        return if_above, if_below
+
     def p_below(self, edge: float) -> Array:
-        """One-sided p-value of the claim "the true mean lies below `edge`" (small: the claim holds)."""
-        return self.worst(edge, lambda above: above)
+        """One-sided p-value of the claim "the true mean lies below `edge`"."""
+        return self.p_both(edge)[0]
 
     def p_above(self, edge: float) -> Array:
         """One-sided p-value of the claim "the true mean lies above `edge`"."""
-        return self.worst(edge, lambda above: 1 - above)
-
-    def worst(self, edge: float, tail: Callable[[Array], Array]) -> Array:
-        p = tail(above_by_t(self.mean, self.spread, self.n, edge))
-        if self.scale.method == "normal":
-            return p
-        with np.errstate(divide="ignore", invalid="ignore"):
-            other = tail(self.scale.above(self.scaled_mean, self.scaled_spread, self.n, edge))
-        # without any spread both scales say the same; NaN marks a value on a bound, which no transformation can carry
-        other = np.where(self.spread == 0, p, np.where(np.isnan(other), 1.0, other))
-        return np.maximum(p, other)
+        return self.p_both(edge)[1]
 
     def interval(self, side: float) -> tuple[float, float]:
         """The interval of the true mean with probability `side` outside on each side; for one row."""
         mean, spread = float(self.mean), float(self.spread)
-        low, high = Scale().interval(mean, spread, self.n, side)
+        low, high = NORMAL.interval(mean, spread, self.n, side)
         if self.scale.method != "normal" and spread > 0:
             scaled_mean, scaled_spread = float(self.scaled_mean), float(self.scaled_spread)
             if not np.isfinite(scaled_spread):
@@ -186,7 +193,7 @@ class Summary:
         return low, high
 
 
-def summarise(samples: Array, scale: Scale = Scale()) -> Summary:
+def summarise(samples: Array, scale: Scale = NORMAL) -> Summary:
     """Reduce samples [..., seeds] (at least two seeds) to a Summary."""
     samples = np.asarray(samples, dtype=np.float64)
     n = samples.shape[-1]
@@ -200,7 +207,7 @@ def summarise(samples: Array, scale: Scale = Scale()) -> Summary:
 
 
 def spread_of(samples: Array) -> Array:
-    """Standard deviation (ddof 1) over the last axis; exactly 0 where all values are equal (rounding would leave 1e-17)."""
+    """Standard deviation (ddof 1) over the last axis; exactly 0 where all values are equal, without rounding."""
     equal = (samples == samples[..., :1]).all(-1)
     return np.where(equal, 0.0, samples.std(-1, ddof=1))
 

@@ -1,8 +1,8 @@
 """From a reference table and what was measured to one row per record: what holds, what does not, what cannot be told.
 
 Pure: measurements in, rows out. Rows of one run are corrected for multiplicity by Holm's procedure (1979): with m rows
-open each is judged at (1 − confidence) / m; those decided leave, and the rest are judged at the larger share that remains,
-until none is decided any more. The chance that any verdict of the run is false is then at most 1 − confidence.
+open each is judged at (1 − confidence) / m; those decided leave, and the rest are judged at the larger share that
+remains, until none is decided any more. The chance that any verdict of the run is false is then at most 1 − confidence.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Any
 from repro.reference.audit import INCONSISTENT, OPEN, AuditResult
 from repro.reference.schema import Record, Table
 from repro.verdict.outcome import DECIDED, CurveVerdict, ValueVerdict, Verdict
+
+#: seed → {step: value} of one metric on one split.
+Trajectories = Mapping[int, Mapping[float, float]]
 
 #: Name of the unchanged model among the ablations.
 FULL = "full"
@@ -56,7 +59,7 @@ class Measured:
     ablations: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
     facts: Mapping[str, float] = field(default_factory=dict)
     fact_errors: Mapping[str, str] = field(default_factory=dict)
-    trajectories: Mapping[str, Mapping[tuple[str, str], Mapping[int, Mapping[float, float]]]] = field(default_factory=dict)
+    trajectories: Mapping[str, Mapping[tuple[str, str], Trajectories]] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
 
 
@@ -245,7 +248,7 @@ def prepare(
     inconsistent = audit is not None and audit.verdict == INCONSISTENT
     if unmet:
         if inconsistent and audit:
-            return blank(table, record, Verdict.PAPER_INCONSISTENT, f"{audit.arithmetic} {audit.assumption}".strip(), audit)
+            return blank(table, record, Verdict.PAPER_INCONSISTENT, contradiction(audit), audit)
         return blank(table, record, Verdict.NOT_RUN, unmet, audit)
     if record.kind == "curve":
         return prepare_curve(table, record, measured, confidence)
@@ -303,19 +306,20 @@ def fact_row(table: Table, record: Record, measured: Measured, audit: AuditResul
     derivable = audit is not None and audit.verdict != OPEN and math.isfinite(audit.derived)
     if inconsistent:
         assert audit is not None
-        row = blank(table, record, Verdict.PAPER_INCONSISTENT, f"{audit.arithmetic} {audit.assumption}".strip(), audit)
+        row = blank(table, record, Verdict.PAPER_INCONSISTENT, contradiction(audit), audit)
         if ours is None:
             return replace(row, ours=audit.derived if derivable else None, difference=gap(audit.derived, record))
         row = replace(row, ours=ours, values=(ours,), n=1, difference=gap(ours, record))
         if derivable and abs(ours - audit.derived) > record.printed.half_width:
             # the paper contradicts itself, but our code contradicts the paper's text besides
-            reason = f"our code has {ours:.6g} where the paper's text gives {audit.derived:.6g}: not what the text describes"
+            reason = f"our code has {ours:.6g}, what the paper's text describes has {audit.derived:.6g}"
             return replace(row, verdict=Verdict.MISMATCH_WORSE, reason=reason)
         return row
     if record.id in measured.fact_errors:
         return blank(table, record, Verdict.NOT_TESTABLE, measured.fact_errors[record.id], audit)
     if ours is not None:
-        return with_result(blank(table, record, Verdict.MATCH, "", audit), record, decide_fact(ours, record.printed, tolerance), audit)
+        row = blank(table, record, Verdict.MATCH, "", audit)
+        return with_result(row, record, decide_fact(ours, record.printed, tolerance), audit)
     if record.fact is not None:
         return blank(table, record, Verdict.NOT_RUN, f"{record.fact.name} was not measured in this run", audit)
     if derivable:
@@ -326,6 +330,10 @@ def fact_row(table: Table, record: Record, measured: Measured, audit: AuditResul
             return replace(row, verdict=Verdict.MATCH, reason=audit.arithmetic)
         return row
     return blank(table, record, Verdict.NOT_TESTABLE, audit.arithmetic if audit else "nothing derives it", audit)
+
+
+def contradiction(audit: AuditResult) -> str:
+    return f"{audit.arithmetic} {audit.assumption}".strip()
 
 
 def gap(ours: float, record: Record) -> float | None:
@@ -400,15 +408,16 @@ def prepare_value(
         # the run is shown beside each of the paper's statements; none of them is called the right one
         result = decide(1)
         row = with_result(row, record, result, audit)
-        said = [f"beside {s.printed.text} ({s.where}): {decide(1, s.printed.number).verdict}" for s in record.also_stated]
-        said = [f"beside {record.printed.text} ({record.where}): {result.verdict}", *said]
-        reason = f"{audit.arithmetic} {audit.assumption}".strip()
-        return replace(row, verdict=Verdict.PAPER_INCONSISTENT, reason=reason, notes=(*row.notes, *said))
+        said = [f"beside {record.printed.text} ({record.where}): {result.verdict}"]
+        for stated in record.also_stated:
+            verdict = decide(1, stated.printed.number).verdict
+            said.append(f"beside {stated.printed.text} ({stated.where}): {verdict}")
+        return replace(row, verdict=Verdict.PAPER_INCONSISTENT, reason=contradiction(audit), notes=(*row.notes, *said))
     return decide, row
 
 
 def paper_sd(record: Record) -> float | None:
-    """Standard deviation between the paper's runs, from whatever kind of spread it prints; None if it cannot be told."""
+    """Standard deviation between the paper's runs, from the kind of spread it prints; None if it cannot be told."""
     if record.spread is None:
         return None
     if record.spread.kind == "sd":
@@ -476,10 +485,12 @@ def prepare_curve(
     seeds = sorted(curves)
     common = [(step, value) for step, value in record.points if all(step in curves[seed] for seed in seeds)]
     steps = [step for step, _ in common]
-    ours = np.array([[curves[seed][step] for step in steps] for seed in seeds], dtype=np.float64).reshape(len(seeds), -1)
+    ours = np.array([[curves[seed][step] for step in steps] for seed in seeds], dtype=np.float64)
+    ours = ours.reshape(len(seeds), -1)  # keeps two axes without any step
     row = replace(blank(table, record, Verdict.INCONCLUSIVE, ""), seeds=tuple(seeds), n=len(seeds))
     if len(common) < len(record.points):
-        note = f"{len(record.points) - len(common)} of {len(record.points)} steps of the reference were not recorded by every seed"
+        missing = len(record.points) - len(common)
+        note = f"{missing} of {len(record.points)} steps of the reference were not recorded by every seed"
         row = replace(row, notes=(*row.notes, note))
 
     def decide(rows: int) -> CurveVerdict:

@@ -47,7 +47,8 @@ def sentences(rows: Sequence[Row], analogue: str = "another setting than the pap
             lines.append(f"{said(differ, 'fact differs', 'facts differ')} from what the paper prints.")
     inconsistent = [row for row in rows if row.verdict is Verdict.PAPER_INCONSISTENT]
     if inconsistent:
-        lines.append(f"{said(len(inconsistent), 'row contradicts', 'rows contradict')} the paper's own text or each other.")
+        rows_say = said(len(inconsistent), "row contradicts", "rows contradict")
+        lines.append(f"{rows_say} the paper's own text or each other.")
     claims = [row for row in rows if row.setting == "analogue" and row.verdict in TESTED]
     if claims:
         parts = [
@@ -79,10 +80,10 @@ def said(number: int, one: str, many: str) -> str:
 
 
 def exit_code(rows: Sequence[Row], require: Sequence[str] = ()) -> ExitCode:
-    """0 if no row mismatches and at least one (facts included) is decided; 3 if one mismatches, better counts too; else 4.
+    """0 if no row mismatches and at least one (facts included) is decided; 3 if one mismatches (better too); else 4.
 
-    Rows named in `require` must be decided, or the code is 4. Analogue rows and context never change the code, and a
-    row in which the paper contradicts itself is neither decided nor a mismatch. Raises ConfigError for an unknown name.
+    Rows named in `require` must match, or the code is 4. Analogue rows and context never change the code, and a row
+    in which the paper contradicts itself is neither decided nor a mismatch. Raises ConfigError for an unknown name.
     """
     by_id = {row.id: row for row in rows}
     for name in require:

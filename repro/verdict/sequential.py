@@ -1,7 +1,7 @@
 """Error rates that hold although seeds are added until a row is decided.
 
-A look is the number of seeds at which the row is judged. Judged at every look with the level of a single test, a false
-verdict gets several chances: for looks at 3, 6 and 9 seeds 5 % becomes 9 %. So each look has a nominal level of its own,
+A look is a number of seeds at which the row is judged. Judged at every look with the level of a single test, a false
+verdict gets several chances: for looks at 3, 6 and 9 seeds 5 % becomes 9 %. So each look has a nominal level:
 
     nominal(k) = c · (n_k / n_last)^SHAPE,
 
@@ -13,6 +13,7 @@ boundaries that textbooks give assume a known variance and err by several points
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -43,7 +44,7 @@ def levels(looks: tuple[int, ...], level: float, shape: float = SHAPE) -> tuple[
 
     Raises ValueError for looks that do not increase or begin below two seeds.
     """
-    if not looks or looks[0] < 2 or any(b <= a for a, b in zip(looks, looks[1:], strict=False)):
+    if not looks or looks[0] < 2 or any(b <= a for a, b in itertools.pairwise(looks)):
         raise ValueError(f"got looks {looks}, need increasing numbers of seeds from 2 on")
     if len(looks) == 1:
         return (level,)

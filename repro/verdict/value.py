@@ -1,10 +1,10 @@
 """Does our mean over seeds lie within ±tolerance of the printed number?
 
-Equivalence is tested, not the absence of significance (two one-sided tests, Schuirmann 1987): the verdict is `match` when
-the claims "below printed + tolerance" and "above printed − tolerance" both hold at the level 1 − confidence, which is when
-our interval lies inside. It is a mismatch when "outside" holds at that level: the p-values of lying beyond the near
-edge and beyond the far edge are added, so that at most 1 − confidence of correct implementations are blamed however
-narrow the tolerance is.
+Equivalence is tested, not the absence of significance (two one-sided tests, Schuirmann 1987): the verdict is `match`
+when the claims "below printed + tolerance" and "above printed − tolerance" both hold at the level 1 − confidence,
+which is when our interval lies inside. It is a mismatch when "outside" holds at that level: the p-values of lying
+beyond the near edge and beyond the far edge are added, so that at most 1 − confidence of correct implementations are
+blamed however narrow the tolerance is.
 
 The paper's uncertainty (rounding, spread, number of runs) lives in the tolerance; ours lives in the interval.
 """
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
-from repro.verdict.methods import Scale, Summary, summarise
+from repro.verdict.methods import NORMAL, Scale, Summary, summarise
 from repro.verdict.outcome import ValueVerdict, Verdict
 from repro.verdict.sequential import levels
 
@@ -29,15 +29,17 @@ EXPECTED_POWER = 0.8
 #: No row asks for more seeds than this; beyond it the answer is that seeds do not decide.
 MOST_SEEDS = 1000
 #: Predictive chance of ever deciding below which a sequential row stops.
-FUTILE = 0.05
+FUTILE = 0.02
 
 
 def p_values(summary: Summary, low: float, high: float) -> tuple[Array, Array, Array]:
     """p-values of the claims "inside [low, high]", "above it" and "below it", one per row of the summary."""
-    inside = np.maximum(summary.p_below(high), summary.p_above(low))
+    below_low, above_low = summary.p_both(low)
+    below_high, above_high = summary.p_both(high)
+    inside = np.maximum(below_high, above_low)
     # beyond the near edge plus beyond the far edge: the size of the test at every true mean inside
-    above = np.minimum(1.0, summary.p_above(high) + summary.p_above(low))
-    below = np.minimum(1.0, summary.p_below(low) + summary.p_below(high))
+    above = np.minimum(1.0, above_high + above_low)
+    below = np.minimum(1.0, below_low + below_high)
     return inside, above, below
 
 
@@ -48,7 +50,7 @@ def decide_value(
     direction: str = "none",
     confidence: float = 0.95,
     *,
-    scale: Scale = Scale(),
+    scale: Scale = NORMAL,
     paper_spread: float | None = None,
     paper_seeds: int | None = None,
     looks: Sequence[int] | None = None,
@@ -95,8 +97,9 @@ def decide_value(
     more = None
     if verdict is Verdict.INCONCLUSIVE:
         most = looks[-1] if looks else None
-        futile = most is not None and chance_to_decide(mean, spread, n, most, low, high, level) < FUTILE
-        more = further_seeds(mean, spread, n, low, high, level)
+        arrays = np.array(mean), np.array(spread)
+        futile = most is not None and bool(chance_to_decide(*arrays, n, most, low, high, level) < FUTILE)
+        more = None if futile else further_seeds(mean, spread, n, low, high, level)
     own_error = (spread if paper_spread is None else paper_spread) / math.sqrt(paper_seeds or 1)
     return ValueVerdict(
         verdict,
@@ -187,7 +190,8 @@ def explain(
             return f"{ours} lies wholly {side} {band}"
         case _:
             meets = interval[0] <= high and interval[1] >= low
-            text = f"{ours} crosses an edge of {band}" if meets else f"{ours} lies just outside {band}, by too little to tell"
+            crosses = "crosses an edge of" if meets else "lies outside, but by too little to tell,"
+            text = f"{ours} {crosses} {band}"
     if futile:
         return text + "; the seeds that are left are not expected to decide"
     if more is None:
@@ -208,7 +212,8 @@ def one_distribution(
     if paper_spread and runs > 1:
         if spread == 0:
             return 2 * float(stats.t.sf(difference / (paper_spread / math.sqrt(runs)), runs - 1))
-        welch = stats.ttest_ind_from_stats(float(values.mean()), spread, n, printed, paper_spread, runs, equal_var=False)
+        mean = float(values.mean())
+        welch = stats.ttest_ind_from_stats(mean, spread, n, printed, paper_spread, runs, equal_var=False)
         return float(welch.pvalue)
     error = spread * math.sqrt(1 / n + 1 / runs)
     if error == 0:
@@ -233,19 +238,23 @@ def further_seeds(mean: float, spread: float, n: int, low: float, high: float, l
     return int(m[enough][0]) - n if enough.any() else None
 
 
-def chance_to_decide(mean: float, spread: float, n: int, most: int, low: float, high: float, level: float) -> float:
-    """Predictive chance that the row is decided once `most` seeds are there, given what the first n say.
+def chance_to_decide(
+    mean: Array, spread: Array, n: int, most: int, low: float, high: float, level: float
+) -> Array:
+    """Predictive chance that a row is decided once `most` seeds are there, given what the first n say; any shape.
 
-    The mean of all is predicted by Student's t around ours (flat prior); the final interval has our spread.
+    The mean of all is predicted by Student's t around ours (flat prior); the final interval has our spread. At the
+    last look nothing is left to come, so the chance is 0.
     """
     if most <= n:
-        return 0.0
-    if spread == 0:
-        return 1.0
-    half = float(stats.t.ppf(1 - level, most - 1)) * spread / math.sqrt(most)
+        return np.zeros_like(mean)
+    half = special.stdtrit(most - 1, 1 - level) * spread / math.sqrt(most)
     error = spread * math.sqrt(1 / n - 1 / most)
-    law = stats.t(n - 1, loc=mean, scale=error)
-    chance = float(law.sf(high + half) + law.cdf(low - half))
-    if high - half > low + half:
-        chance += float(law.cdf(high - half) - law.cdf(low + half))
-    return chance
+
+    def below(edge: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (edge - mean) / error
+        return np.asarray(special.stdtr(n - 1, np.where(np.isnan(t), 0.0, t)))
+
+    inside = np.maximum(0.0, below(high - half) - below(low + half))
+    return np.where(spread == 0, 1.0, 1 - below(high + half) + below(low - half) + inside)
