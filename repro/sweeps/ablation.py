@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 MODES = ("leave_one_out", "add_one", "both")
 ALL_REMOVED = "all_removed"
 ONLY = "only_"
-TRAINING_LOSS = "training_loss"  # of the last logged updates; the ablated loss itself where the ablation changes the loss
+TRAINING_LOSS = (
+    "training_loss"  # of the last logged updates; the ablated loss itself where the ablation changes the loss
+)
 
 
 def ablation_study(

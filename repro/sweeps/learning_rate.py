@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro import arithmetic
-from repro.errors import ConfigError
+from repro.errors import ComponentError, ConfigError
 from repro.sweeps.falling import fall
 from repro.sweeps.processes import ShowProgress, changed_process, code_folder, plain, shown
 from repro.sweeps.study import Interval, Measured, Plan, Study
@@ -171,6 +171,16 @@ class RateSweep:
             "updates": updates[-1],
         }
 
+    def as_far(self, process: str) -> dict[str, Any]:
+        """The details of a process that ended early; nothing but `falls` when it ended before it logged a loss."""
+        if process not in self.partial:
+            try:
+                self.partial[process] = self.details(process)
+            except ComponentError:
+                nothing = dict.fromkeys(("initial", "final", "drop", "standard_error"))
+                self.partial[process] = {**nothing, "falls": False}
+        return self.partial[process]
+
     def conclude(self, record: dict[str, Any]) -> dict[str, Any]:
         return {"parameter": self.parameter, **conclusion(self.rates(record), self.paper)}
 
@@ -178,18 +188,15 @@ class RateSweep:
         """One entry for each rate that was decided, lowest first; several seeds must all fall."""
         entries = []
         for trial in record["trials"]:
-            details = list(trial["details_by_seed"].values())
-            if trial["state"] == "pruned":
-                # it was stopped for being worse than others; whether its loss falls can still be said
-                process = trial["processes"][0]
-                if process not in self.partial:
-                    self.partial[process] = self.details(process)
-                details = [self.partial[process]]
             if trial["state"] not in ("complete", "pruned", "diverged"):
                 continue
+            details = list(trial["details_by_seed"].values())
+            if trial["state"] != "complete":
+                # one that was pruned, for being worse than others, may still show that its loss falls
+                details = [self.as_far(trial["processes"][0])]
             entry: dict[str, Any] = {"rate": trial["params"]["learning_rate"], "state": trial["state"]}
             for key in ("initial", "final", "drop", "standard_error"):
-                values = [decode_number(one[key]) for one in details]
+                values = [decode_number(one[key]) for one in details if one[key] is not None]
                 entry[key] = math.fsum(values) / len(values) if values else None
             entry["falls"] = trial["state"] != "diverged" and all(one["falls"] for one in details)
             entries.append(entry)

@@ -18,7 +18,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -238,9 +237,7 @@ class Pool:
         if not worker.ready:
             self.start_failures += 1
             if self.start_failures >= MAX_START_FAILURES:
-                raise HarnessError(
-                    f"{self.start_failures} workers in a row died while they started: {reason}", tail
-                )
+                raise HarnessError(f"{self.start_failures} workers in a row died while they started: {reason}", tail)
         task = worker.task
         if task is None:
             return
@@ -252,9 +249,7 @@ class Pool:
             self.happened.append(Interrupted(task.id))
         else:
             times = f"{reason}, {self.attempts[task.id]} times" if self.attempts[task.id] > 1 else reason
-            hint = (
-                " (the system kills what needs too much memory this way)" if code == -signal.SIGKILL else ""
-            )
+            hint = " (the system kills what needs too much memory this way)" if code == -signal.SIGKILL else ""
             self.happened.append(Failed(task.id, f"{times}{hint}" + (f"\n{tail}" if tail else "")))
 
     def close_log(self, worker: Worker) -> str:

@@ -1,15 +1,15 @@
 """A study over any keys of the config, as a file of conf/sweep/ describes it.
 
-    name: width
-    objective: test/exact_match          # a metric of the evaluation, or training_loss
-    direction: maximize
-    parameters:
-      model.width: [32, 64, 128]                         # choices
-      model.dropout: {from: 0.0, to: 0.5}                # an interval
-      training.peak: {from: 1.0e-4, to: 1.0e-2, log: true}
-    trials: 20
-    updates: 300
-    seeds: 1
+name: width
+objective: test/exact_match          # a metric of the evaluation, or training_loss
+direction: maximize
+parameters:
+  model.width: [32, 64, 128]                         # choices
+  model.dropout: {from: 0.0, to: 0.5}                # an interval
+  training.peak: {from: 1.0e-4, to: 1.0e-2, log: true}
+trials: 20
+updates: 300
+seeds: 1
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def read_space(options: Mapping[str, Any]) -> dict[str, Interval | tuple[Any, ..
     for key, values in parameters.items():
         if isinstance(values, list) and values:
             space[key] = tuple(values)
-        elif isinstance(values, Mapping) and isinstance(values.get("from"), int | float) and values.get("to") is not None:
+        elif (
+            isinstance(values, Mapping) and isinstance(values.get("from"), int | float) and values.get("to") is not None
+        ):
             low, high, log = float(values["from"]), float(values["to"]), bool(values.get("log"))
             if low >= high or (log and low <= 0):
                 faults.append(f"sweep.parameters.{key}: got {low:g} to {high:g}, need from < to" + " and > 0" * log)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repro.errors import ConfigError
 from repro.sweeps.storage import exclusively, journal_storage
-from repro.sweeps.training_task import OBJECTIVE
 from repro.sweeps.tasks import Died, Diverged, Event, Failed, Finished, Interrupted, Progress, Pruned, Task
+from repro.sweeps.training_task import OBJECTIVE
 from repro.tracking.files import decode_number, read_json, write_json
 from repro.tracking.store import now
 
@@ -67,7 +67,8 @@ class Plan:
     def definition(self) -> dict[str, Any]:
         """What must not change when the study is resumed; more trials may always be asked for."""
         space = {
-            name: asdict(values) if isinstance(values, Interval) else list(values) for name, values in self.space.items()
+            name: asdict(values) if isinstance(values, Interval) else list(values)
+            for name, values in self.space.items()
         }
         return {
             "kind": self.kind,
@@ -102,10 +103,13 @@ class Outcome:
     def result(self) -> dict[str, Any]:
         """The JSON-able part that is kept with the trial in Optuna's storage."""
         return {
-            "values_by_seed": {str(seed): self.values.get(seed) for seed in [*self.values, *self.errors, *self.diverged]},
+            "values_by_seed": {
+                str(seed): self.values.get(seed) for seed in [*self.values, *self.errors, *self.diverged]
+            },
             "metrics_by_seed": {str(seed): dict(metrics) for seed, metrics in self.metrics.items()},
             "details_by_seed": {str(seed): details for seed, details in self.details.items()},
             "errors_by_seed": {str(seed): error for seed, error in {**self.errors, **self.diverged}.items()},
+            "intermediate": sorted([update, value] for update, value in self.intermediate.items()),
             "processes": self.processes,
             "deaths": self.deaths,
         }
@@ -203,7 +207,9 @@ class Study:
             study_name=plan.name,
             load_if_exists=True,
             direction=plan.direction,
-            sampler=optuna.samplers.TPESampler(seed=plan.sampler_seed, n_startup_trials=min(10, max(1, plan.trials // 2))),
+            sampler=optuna.samplers.TPESampler(
+                seed=plan.sampler_seed, n_startup_trials=min(10, max(1, plan.trials // 2))
+            ),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=plan.updates // 4)
             if plan.prune
             else optuna.pruners.NopPruner(),
@@ -335,14 +341,15 @@ class Study:
         # one seed for all trials: the comparison is paired, and needs no other seed to be done
         if value is None or seed != self.plan.seeds[0] or not math.isfinite(value):
             return
-        # at the same few updates in every trial: each report is forced to the disk
+        # few, since each report is forced to the disk, and at the same updates in every trial
         every = max(1, self.plan.updates // REPORTS)
         if event.update // every <= max(outcome.intermediate, default=0) // every:
             return
         outcome.intermediate[event.update] = value
-        outcome.trial.report(value, event.update)
-        if self.plan.prune and outcome.trial.should_prune():
-            pool.prune(event.task)
+        if self.plan.prune:
+            outcome.trial.report(value, event.update)
+            if outcome.trial.should_prune():
+                pool.prune(event.task)
 
     def measured(self, outcome: Outcome, seed: int, event: Finished) -> None:
         try:
@@ -434,7 +441,7 @@ class Study:
             "deaths": result.get("deaths") or [],
             "process": processes[0] if processes else None,
             "processes": processes,
-            "intermediate": [[step, value] for step, value in sorted(trial.intermediate_values.items())],
+            "intermediate": result.get("intermediate") or [],
         }
 
     def seconds_left(self, counts: Mapping[str, int]) -> float | None:

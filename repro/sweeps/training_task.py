@@ -56,7 +56,8 @@ def run_process(control: Control, config: dict[str, Any], spec: ProcessSpec, fol
             result = train(spec, Paper.from_config(config), ProcessStore(place), progress=progress)
     except Timeout:
         raise RunFolderError(
-            f"{place} is in use by another process of training.", "Wait for it or stop it, then give the same command again."
+            f"{place} is in use by another process of training.",
+            "Wait for it or stop it, then give the same command again.",
         ) from None
     except Interrupted:
         # SIGTERM may have come to this worker alone: it takes no further task, and the pool gives this one to another

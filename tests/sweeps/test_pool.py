@@ -78,8 +78,7 @@ def test_workers_import_once_and_print_nothing(capfd: pytest.CaptureFixture[str]
 def test_no_failure_is_lost() -> None:
     with pool() as workers:
         tasks = [
-            Task(how, "fake_tasks:fail", {"how": how})
-            for how in ("repro", "diverge", "exit", "unpicklable", "bug")
+            Task(how, "fake_tasks:fail", {"how": how}) for how in ("repro", "diverge", "exit", "unpicklable", "bug")
         ]
         ended = workers.run(
             [*tasks, Task("missing", "no_such_module:f"), Task("good", "fake_tasks:double", {"number": 1})]
@@ -130,9 +129,7 @@ def test_sigterm_to_a_worker_alone_is_a_death_after_a_checkpoint(tmp_path: Path)
 
 def test_a_task_that_always_kills_its_worker_fails_in_the_end() -> None:
     with pool(retries=1) as workers:
-        ended = workers.run(
-            [Task("a", "fake_tasks:die", {"code": 7}), Task("b", "fake_tasks:double", {"number": 2})]
-        )
+        ended = workers.run([Task("a", "fake_tasks:die", {"code": 7}), Task("b", "fake_tasks:double", {"number": 2})])
     assert ended["a"] == Failed("a", "its worker exited with code 7, 2 times\nlast words")
     assert isinstance(ended["b"], Finished)
 
@@ -222,9 +219,7 @@ def test_threads_reach_torch(torch_pool: Pool) -> None:
         (5, 7, 2, (5, 7)),
     ],
 )
-def test_cores_are_shared(
-    workers: int | None, threads: int | None, cores: int, expected: tuple[int, int]
-) -> None:
+def test_cores_are_shared(workers: int | None, threads: int | None, cores: int, expected: tuple[int, int]) -> None:
     assert share_cores(workers, threads, cores) == expected
 
 

@@ -119,7 +119,9 @@ def test_several_seeds_give_a_mean_and_their_values(tmp_path: Path) -> None:
 def test_a_hopeless_trial_is_pruned_and_its_other_seeds_never_start(tmp_path: Path) -> None:
     values = (1.0, 1.1, 1.2, 1.3, 9.0)
     with pool(1) as workers:
-        record = fake_study(tmp_path, **points(*values, updates=60, seconds=0.005, seeds=(0, 1), prune=True)).run(workers)
+        record = fake_study(tmp_path, **points(*values, updates=60, seconds=0.005, seeds=(0, 1), prune=True)).run(
+            workers
+        )
     assert [trial["state"] for trial in record["trials"]] == ["complete"] * 4 + ["pruned"]
     assert record["trials"][4]["processes"] == ["fake-004-0"]
     assert record["trials"][4]["intermediate"][-1][0] < 60
