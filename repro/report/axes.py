@@ -1,4 +1,4 @@
-"""Where a number lies on a chart: symmetric axes around the paper's number, linear and logarithmic scales with ticks."""
+"""Where a number lies on a chart: symmetric axes around the paper's number, linear and logarithmic scales."""
 
 from __future__ import annotations
 

@@ -32,7 +32,9 @@ def collect(folder: Path) -> tree.Report:
     store = RunFolder(folder)
     run = store.description
     if not run:
-        raise ReportError(f"{folder} is not a run folder: run.json is missing.", "python -m repro status lists the runs.")
+        raise ReportError(
+            f"{folder} is not a run folder: run.json is missing.", "python -m repro status lists the runs."
+        )
     config = read_yaml(folder / "config.yaml")
     verdict = store.verdict
     registered = store.registered_table
@@ -53,7 +55,7 @@ def collect(folder: Path) -> tree.Report:
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
         panels=panels(reproduction, rows, verdict),
         rates=rate_study(source),
-        effects=effects(processes, config, verdict),
+        effects=effects(source, verdict),
         audit=audit(phases, rows),
         phases=tuple(phase_of(entry) for entry in phases),
         tables=tuple(tables(phases)),
@@ -63,7 +65,9 @@ def collect(folder: Path) -> tree.Report:
         seeds=tuple(sorted({int(one["seed"]) for one in reproduction if one.get("seed") is not None})),
         commands=tuple(commands(run, rows)),
         left_out=tuple(left_out(processes, older)),
-        registered={key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered},
+        registered={
+            key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered
+        },
         source=source.name if source else "",
     )
 
@@ -113,10 +117,8 @@ def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
 
 
 def read_processes(code: Path) -> list[dict[str, Any]]:
-    """process.json of each process of one version of the code, with its folder; seeds in order of number, not of name."""
-    found = [
-        (read_json(path) or {}) | {"folder": path.parent} for path in code.glob("processes/*/process.json")
-    ]
+    """process.json of each process of one version of the code, with its folder; seeds in order of their number."""
+    found = [(read_json(path) or {}) | {"folder": path.parent} for path in code.glob("processes/*/process.json")]
     for process in found:
         process.setdefault("kind", "")
         process.setdefault("process", process["folder"].name)
@@ -174,9 +176,12 @@ def row(entry: Mapping[str, Any]) -> tree.Row:
     values["edits"] = tuple(tuple(map(str, edit)) for edit in entry.get("edits") or ())
     values["n"] = int(entry.get("n") or 0)
     values["own"] = entry.get("own") is not False
-    for key in ("label", "id", "group", "unit", "printed", "verdict", "reason", "command", "compute", "where", "quote"):
-        values[key] = str(entry.get(key) or "")
-    values["label"] = values["label"] or values["id"]
+    for one in fields(tree.Row):
+        if one.type == "str" and one.name in values:
+            values[one.name] = str(values[one.name])
+    values.setdefault("id", "")
+    values["label"] = values.get("label") or values["id"]
+    values.setdefault("verdict", "not_run")
     return tree.Row(**values)
 
 
@@ -194,9 +199,14 @@ def edited(rows: tuple[tree.Row, ...], registered: Mapping[str, Any]) -> tuple[t
             result.append(replace(one, edits=(*one.edits, ("record", "absent", "added after the first seed"))))
             continue
         edits = []
-        printed = str(record.get("printed") or record.get("value") or "")
+        said = record.get("printed") or record.get("value") or ""
+        printed = str(said.get("text", "")) if isinstance(said, Mapping) else str(said)
         if printed and one.printed and printed != one.printed:
             edits.append(("printed value", printed, one.printed))
+        for name in ("unit", "direction", "setting", "kind", "metric"):
+            before_it, now_it = record.get(name), getattr(one, name)
+            if before_it is not None and now_it and str(before_it) != now_it:
+                edits.append((name, str(before_it), now_it))
         tolerance = record.get("tolerance")
         if isinstance(tolerance, Mapping):
             kind, size = str(tolerance.get("kind") or "absolute"), number(tolerance.get("value"))
@@ -207,6 +217,14 @@ def edited(rows: tuple[tree.Row, ...], registered: Mapping[str, Any]) -> tuple[t
         known = {edit[0] for edit in one.edits}
         result.append(replace(one, edits=(*one.edits, *(edit for edit in edits if edit[0] not in known))))
     return tuple(result)
+
+
+def budget_edits(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """What was changed in the budget of seeds and the confidence since the first seed."""
+    before, now = section(registered, "reproduction"), section(config, "reproduction")
+    for name in ("seeds", "first_seed", "max_seeds", "confidence", "updates", "evaluate_every"):
+        if name in before and name in now and before[name] != now[name]:
+            yield f"reproduction.{name}", str(before[name]), str(now[name])
 
 
 def gap(entry: Mapping[str, Any]) -> tree.Gap:
@@ -279,9 +297,12 @@ def panels(
             seeds.setdefault(key, []).append((process, values))
     result = []
     for (split, metric), found in seeds.items():
-        shared = sorted(set.intersection(*(set(values) for _, values in found)))
+        # a seed that diverged or still runs would cut the mean short, so the mean is of those that ended as planned
+        whole = [values for process, values in found if process.get("status") == "finished"] or [
+            values for _, values in found
+        ]
+        shared = sorted(set.intersection(*map(set, whole)))
         grid = thin(shared)
-        kept = set(grid)
         curves = []
         for process, values in found:
             own = sorted(values)
@@ -295,12 +316,14 @@ def panels(
                     status=str(process.get("status", "finished")),
                 )
             )
-        mean = tuple((at, math.fsum(v[at] for _, v in found) / len(found)) for at in sorted(kept))
+        mean = tuple((at, math.fsum(values[at] for values in whole) / len(whole)) for at in grid)
         printed = tuple(
             (one.where or one.group or "paper", one.paper)
             for one in rows
             if one.counted and one.paper is not None and metrics.get(one.id) == metric and one.n
         )
+        if len(printed) > 2:  # a table of many systems: no line would say whose it is
+            printed = ()
         result.append(tree.Panel(metric, split, tuple(curves), mean, printed if split != "train" else ()))
     return tuple(sorted(result, key=panel_order))
 
@@ -325,7 +348,7 @@ def rate_study(source: Path | None) -> tree.RateStudy | None:
     study = read_json(source / "studies" / "learning_rate.json") if source else None
     if study is None:
         return None
-    trials = []
+    trials: list[tree.Trial] = []
     for entry in study.get("trials", ()):
         params = entry.get("params") or {}
         rate = number(params.get("learning_rate") or next(iter(params.values()), None))
@@ -350,78 +373,48 @@ def rate_study(source: Path | None) -> tree.RateStudy | None:
     )
 
 
-def effects(
-    processes: list[dict[str, Any]], config: Mapping[str, Any], verdict: Mapping[str, Any]
-) -> tuple[tree.Effect, ...]:
-    """Paired differences of each ablation from the complete model trained alike, over the seeds that both have.
-
-    The complete model is the process of kind `ablation` without changes, seed by seed; where there is none the effect
-    says so instead of comparing with a run of another length.
-    """
-    names = section(config, "ablations")
-    runs: dict[str, dict[int, dict[str, Any]]] = {}
-    changes: dict[str, str] = {}
-    for process in processes:
-        if process["kind"] != "ablation":
-            continue
-        metrics = read_json(process["folder"] / "metrics.json")
-        name = str(process.get("name") or process["process"])
-        changed = process.get("changes") or {}
-        changes[name] = ", ".join(f"{key}={value}" for key, value in sorted(changed.items()))
-        runs.setdefault(name if changed else "", {})[int(process.get("seed") or 0)] = {
-            "metrics": (metrics or {}).get("metrics", {}),
-            "status": str(process.get("status", "")),
-        }
-    complete = runs.pop("", {})
-    metric = main_metric(complete.values(), verdict)
+def effects(source: Path | None, verdict: Mapping[str, Any]) -> tuple[tree.Effect, ...]:
+    """The effects that the ablation study found: metrics that a claim names first, in each the largest first."""
+    study = read_json(source / "studies" / "ablation.json") if source else None
+    if study is None:
+        return ()
+    runs = {str(run.get("name")): run for run in study.get("runs", ())}
+    bases: dict[str, list[float]] = {}
+    for trial in study.get("trials", ()):
+        if (trial.get("params") or {}).get("ablation") == "baseline":
+            for metrics in (trial.get("metrics_by_seed") or {}).values():
+                for metric, value in metrics.items():
+                    if (amount := number(value)) is not None and math.isfinite(amount):
+                        bases.setdefault(metric, []).append(amount)
+    named = [str(entry.get("metric")) for entry in verdict.get("rows", ()) if entry.get("kind") == "claim"]
+    order = list(dict.fromkeys([*named, *bases]))
     result = []
-    for name, seeds in runs.items():
-        told = section(names, name)
-        pairs = [
-            (after, before)
-            for seed, one in sorted(seeds.items())
-            if seed in complete
-            and (after := number(one["metrics"].get(metric))) is not None
-            and (before := number(complete[seed]["metrics"].get(metric))) is not None
-        ]
-        differences = tuple(after - before for after, before in pairs if math.isfinite(after - before))
-        missing = "" if complete else "not compared: the complete model was not trained alike"
-        lost = len(seeds) - len(differences)
-        if complete and lost:
-            missing = f"{lost} of {len(seeds)} seeds gave no finite pair"
+    for entry in study.get("effects", ()):
+        run = runs.get(str(entry.get("name")), {})
+        metric = str(entry.get("metric", ""))
+        lost = [str(seed) for seed in entry.get("missing") or ()]
+        missing = f"without {'seed' if len(lost) == 1 else 'seeds'} {', '.join(lost)}" if lost else ""
+        if missing and run.get("state") not in (None, "complete"):
+            missing += f": {run.get('state')} {run.get('error') or ''}".rstrip()
+        base = bases.get(metric, [])
         result.append(
             tree.Effect(
-                name=name,
+                name=str(entry.get("name", "")),
                 metric=metric,
-                changes=changes.get(name, ""),
-                says=str(told.get("says") or ""),
-                differences=differences,
-                mean=math.fsum(differences) / len(differences) if differences else None,
-                interval=t_interval(differences),
-                baseline=math.fsum(before for _, before in pairs) / len(pairs) if pairs else None,
+                changes=", ".join(f"{key}={value}" for key, value in sorted((run.get("changes") or {}).items())),
+                says=str(run.get("says") or ""),
+                differences=tuple(one for one in map(number, (entry.get("values") or {}).values()) if one is not None),
+                mean=number(entry.get("mean")),
+                interval=pair(entry.get("interval")),
+                confidence=number(entry.get("confidence")),
+                baseline=math.fsum(base) / len(base) if base else None,
                 missing=missing,
             )
         )
-    return tuple(sorted(result, key=lambda one: (one.mean is None, -abs(one.mean or 0.0), one.name)))
-
-
-def main_metric(complete: Iterable[dict[str, Any]], verdict: Mapping[str, Any]) -> str:
-    """The metric in which effects are told: the first that a claim of the table names, else the first measured one."""
-    measured = next((list(one["metrics"]) for one in complete if one["metrics"]), [])
-    named = [str(entry.get("metric")) for entry in verdict.get("rows", ()) if entry.get("kind") == "claim"]
-    return next((metric for metric in named if metric in measured), measured[0] if measured else "")
-
-
-def t_interval(values: tuple[float, ...], confidence: float = 0.95) -> tuple[float, float] | None:
-    """Student's interval of the mean; None below two values."""
-    if len(values) < 2:
-        return None
-    from scipy.special import stdtrit  # scipy.stats would take a second to import
-
-    mean = math.fsum(values) / len(values)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * deviation / math.sqrt(len(values))
-    return mean - half, mean + half
+    place = {metric: index for index, metric in enumerate(order)}
+    return tuple(
+        sorted(result, key=lambda one: (place.get(one.metric, len(place)), one.mean is None, -abs(one.mean or 0.0)))
+    )
 
 
 # ---- phases -----------------------------------------------------------------------------------------------------

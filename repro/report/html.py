@@ -1,4 +1,4 @@
-"""One self-contained HTML page: no script, no request, light and dark, phone to print; the same report gives the same bytes."""
+"""One self-contained HTML page without script or request, from phone to print; one report gives one text."""
 
 from __future__ import annotations
 
@@ -73,8 +73,16 @@ def head(report: tree.Report) -> Markup:
         ("Run", tag("code", top.run)),
         ("Scale", top.scale),
         ("Data", top.data),
-        ("Time", duration(top.seconds) + (f", {plural(top.threads, 'thread')}" if top.threads else "") if top.seconds else ""),
-        ("Exit code", f"{top.exit_code}, {words.EXIT_CODES.get(top.exit_code, 'unknown')}" if top.exit_code is not None else ""),
+        (
+            "Time",
+            duration(top.seconds) + (f", {plural(top.threads, 'thread')}" if top.threads else "")
+            if top.seconds
+            else "",
+        ),
+        (
+            "Exit code",
+            f"{top.exit_code}, {words.EXIT_CODES.get(top.exit_code, 'unknown')}" if top.exit_code is not None else "",
+        ),
     ]
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
     return tag(

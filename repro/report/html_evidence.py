@@ -1,4 +1,4 @@
-"""What stands behind the numbers: the audit, the gates with every finding, how to repeat, on what it ran, what was left out."""
+"""What stands behind the numbers: audit, gates with every finding, how to repeat, environment, what was left out."""
 
 from __future__ import annotations
 
@@ -36,22 +36,36 @@ def audit(report: tree.Report, names: Names) -> Section | None:
         )
     agree = sum(line.verdict in ("agrees", "match") for line in report.audit)
     if against:
-        lede = f"{plural(len(against), 'printed number')} cannot hold together with the rest; {agree} of {len(report.audit)} re-derived numbers agree."
+        lede = (
+            f"{plural(len(against), 'printed number')} cannot hold together with the rest; "
+            f"{agree} of {len(report.audit)} re-derived numbers agree."
+        )
     else:
-        lede = f"The paper does not contradict itself where it can be re-derived: {agree} of {plural(len(report.audit), 'number')} agree."
+        lede = (
+            "The paper does not contradict itself where it can be re-derived: "
+            f"{agree} of {plural(len(report.audit), 'number')} agree."
+        )
     table = plain_table(
         ("Number", "Printed", "Derived again", "Arithmetic", ""),
         [
-            (line.label, line.printed, line.derived or "–", tag("code", line.arithmetic), " · ".join(filter(None, (line.verdict.replace("_", " "), line.assumption))))
+            (
+                line.label,
+                line.printed,
+                line.derived or "–",
+                tag("code", line.arithmetic),
+                " · ".join(filter(None, (line.verdict.replace("_", " "), line.assumption))),
+            )
             for line in holding
         ],
-    )  # fmt: skip
+    )
     return section(
         names,
         "Audit of the paper",
         lede,
         tag("ul", cards, class_="cards") if cards else None,
-        fold(fragment("what was derived again and does not contradict ", tag("b", str(len(holding)))), table) if holding else None,
+        fold(fragment("what was derived again and does not contradict ", tag("b", str(len(holding)))), table)
+        if holding
+        else None,
     )
 
 
@@ -68,14 +82,21 @@ def phases(report: tree.Report, names: Names) -> Section | None:
         return None
     longest = max(phase.seconds for phase in report.phases) or 1.0
     gates = [gate(phase, longest) for phase in report.phases]
-    lint = [check for phase in report.phases for check in phase.checks if check.family == "lint" and check.outcome in ("warned", "failed")]
+    lint = [
+        check
+        for phase in report.phases
+        for check in phase.checks
+        if check.family == "lint" and check.outcome in ("warned", "failed")
+    ]
     parts: list[Content] = [tag("ol", gates, class_="gates")]
     if lint:
         parts.append(tag("h3", "Used ready-made, or deviating on purpose"))
         parts += [finding(check) for check in lint]
     parts += [evidence_table(table) for table in report.tables if table.rows]
     if report.tricky:
-        parts.append(plain_table(("Tricky part", "The paper hides it in", "Guarded by"), report.tricky, caption="Tricky parts"))
+        parts.append(
+            plain_table(("Tricky part", "The paper hides it in", "Guarded by"), report.tricky, caption="Tricky parts")
+        )
     return section(names, "Phases and gates", words.gates_sentence(report), parts)
 
 
@@ -101,12 +122,19 @@ def gate(phase: tree.Phase, longest: float) -> Markup:
         why = f"not run: {check.reason or check.summary}" if check.outcome == "not_run" else check.summary
         listed.append(tag("li", tag("b", check.check), f" ({check.component}) " if check.component else " ", why))
     asked = f"{phase.answered} of {plural(phase.questions, 'checkpoint question')} answered." if phase.questions else ""
-    body = tag("div", tag("p", phase.summary), [finding(check) for check in loud], tag("ul", listed) if listed else None, tag("p", asked) if asked else None, class_="body")  # fmt: skip
+    body = tag(
+        "div",
+        tag("p", phase.summary),
+        [finding(check) for check in loud],
+        tag("ul", listed) if listed else None,
+        tag("p", asked) if asked else None,
+        class_="body",
+    )
     return tag("li", tag("details", summary, body, open=phase.outcome == "failed"))
 
 
 def finding(check: tree.Check) -> Markup:
-    """A finding that somebody must read: what was expected, what was seen, where, the likeliest bugs, how to test it alone."""
+    """A finding that somebody must read: expected and observed, where, the likeliest bugs, how to test it alone."""
     facts = [
         ("Expected", check.expected),
         ("Observed", check.observed),
@@ -116,7 +144,11 @@ def finding(check: tree.Check) -> Markup:
     ]
     return tag(
         "div",
-        tag("p", tag("b", f"{check.check}, {check.component}" if check.component else check.check), f" {check.outcome}: {check.summary}"),
+        tag(
+            "p",
+            tag("b", f"{check.check}, {check.component}" if check.component else check.check),
+            f" {check.outcome}: {check.summary}",
+        ),
         pairs(facts, class_="") if any(text for _, text in facts) else None,
         tag("p", "Likely:") if check.likely else None,
         tag("ol", [tag("li", bug) for bug in check.likely]) if check.likely else None,
@@ -126,7 +158,11 @@ def finding(check: tree.Check) -> Markup:
 
 
 def evidence_table(table: tree.Table) -> Markup:
-    numeric = [place for place in range(1, len(table.columns)) if all(isinstance(row[place], (int, float)) or row[place] is None for row in table.rows)]
+    numeric = [
+        place
+        for place in range(1, len(table.columns))
+        if all(isinstance(row[place], (int, float)) or row[place] is None for row in table.rows)
+    ]
     rows = [[cell(value) for value in row] for row in table.rows]
     heads = [name.replace("_", " ").capitalize() for name in table.columns]
     caption = f"{table.phase.capitalize()}: {table.name.replace('_', ' ')}"
@@ -153,13 +189,16 @@ def cell(value: object) -> str:
 
 def repeat(report: tree.Report, names: Names) -> Section:
     top = report.header
-    blocks: list[Content] = []
-    for one in report.commands:
-        blocks.append(tag("pre", tag("span", f"# {one.gives}\n", class_="remark"), one.command, class_="command"))
+    blocks = [
+        fragment(tag("span", f"# {one.gives}\n", class_="remark"), one.command, "\n\n") for one in report.commands
+    ]
     shown, more = blocks[:FIRST_COMMANDS], blocks[FIRST_COMMANDS:]
     registered = report.registered
     ran: list[tuple[str, Content]] = [
-        ("Paper’s code", fragment(command(report.source), ", fingerprint of its source files") if report.source else ""),
+        (
+            "Paper’s code",
+            fragment(command(report.source), ", fingerprint of its source files") if report.source else "",
+        ),
         ("Run", fragment(command(top.run), ", hash of the resolved configuration")),
         ("Overrides", command(" ".join(top.overrides)) if top.overrides else ""),
         ("Harness", top.version),
@@ -168,8 +207,13 @@ def repeat(report: tree.Report, names: Names) -> Section:
         ("Data", f"{top.data}; {top.licence}" if top.licence else top.data),
         ("Time", duration(top.seconds) if top.seconds else ""),
         ("The paper’s compute", top.reported_compute),
-        ("Table registered", fragment(command(registered["hash"][:12]), f", {registered.get('registered', '')[:10]}") if registered.get("hash") else ""),
-    ]  # fmt: skip
+        (
+            "Table registered",
+            fragment(command(registered["hash"][:12]), f", {registered.get('registered', '')[:10]}")
+            if registered.get("hash")
+            else "",
+        ),
+    ]
     spent = [(phase.name, duration(phase.seconds)) for phase in report.phases]
     side: list[Content] = [tag("h3", "Time of each phase"), pairs(spent)] if spent else []
     if top.stripped_away:
@@ -180,9 +224,13 @@ def repeat(report: tree.Report, names: Names) -> Section:
         names,
         "How to repeat",
         None,
-        shown,
-        fold(fragment(tag("b", plural(len(more), "further command"))), more) if more else None,
-        tag("div", tag("div", tag("h3", "What it ran on"), pairs(ran), packages), tag("div", side), class_="halves even"),
+        tag("pre", shown, class_="command") if shown else None,
+        fold(fragment(tag("b", plural(len(more), "further command"))), tag("pre", more, class_="command"))
+        if more
+        else None,
+        tag(
+            "div", tag("div", tag("h3", "What it ran on"), pairs(ran), packages), tag("div", side), class_="halves even"
+        ),
     )
 
 
@@ -190,6 +238,14 @@ def footer(report: tree.Report, names: Names) -> Markup:
     parts: list[Content] = []
     if report.left_out:
         rows = [(command(one.what), one.contains, one.why) for one in report.left_out]
-        parts += [tag("h2", "Left out of this report"), plain_table(("What", "How far", "Why"), rows), tag("p", "Nothing was left out because of its result.", class_="note")]  # fmt: skip
-    made = fragment("Rebuilt at any time by ", command("python -m repro report"), " from the files of the run; nothing on this page is loaded from elsewhere.")
+        parts += [
+            tag("h2", "Left out of this report"),
+            plain_table(("What", "How far", "Why"), rows),
+            tag("p", "Nothing was left out because of its result.", class_="note"),
+        ]
+    made = fragment(
+        "Rebuilt at any time by ",
+        command("python -m repro report"),
+        " from the files of the run; nothing on this page is loaded from elsewhere.",
+    )
     return tag("footer", parts, tag("p", made, class_="note"), id=names("section", "end"))

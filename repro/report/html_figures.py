@@ -1,4 +1,4 @@
-"""What explains the gaps, trajectories, learning rates and ablations: one section each, left out where nothing was measured."""
+"""Gaps, trajectories, learning rates and ablations: one section each, left out where nothing was measured."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from repro.report import plots, strips, tree, words
 from repro.report.axes import Symmetric
 from repro.report.html_parts import Section, drawing, fold, key, key_mean, key_seeds, plain_table, section
 from repro.report.markup import Content, Markup, Names, fragment, tag
-from repro.report.numbers import count, decimal, plural, significant
+from repro.report.numbers import count, percent, plural, significant
 
 ROWS_IN_FIGURE = 8  # updates in the table beside a figure
 
 
 def effect_row(
-    name: str, detail: str, axis: Symmetric, label: str, mean: float | None, interval: tuple[float, float] | None,
-    seeds: Sequence[float], why: Content, gap: tuple[float, float] | None = None,
-) -> Markup:  # fmt: skip
+    name: str,
+    detail: str,
+    axis: Symmetric,
+    label: str,
+    mean: float | None,
+    interval: tuple[float, float] | None,
+    seeds: Sequence[float],
+    why: Content,
+    gap: tuple[float, float] | None = None,
+) -> Markup:
     """A line of effects: name, strip, number with its interval, words."""
     like = max((abs(value) for value in (mean or 0.0, *(interval or ()))), default=0.0)
     drawn = mean is not None or bool(seeds)
@@ -27,7 +34,8 @@ def effect_row(
         bounds = tag("span", f"[{low}, {high}]", class_="unit")
     decimals = max(0, 2 - math.floor(math.log10(axis.half)))
     cell = fragment(
-        strips.back(axis, gap=gap), strips.strip(axis, label, "ours", mean, interval, seeds, decimals) if drawn else None
+        strips.back(axis, gap=gap),
+        strips.strip(axis, label, "ours", mean, interval, seeds, decimals) if drawn else None,
     )
     return tag(
         "div",
@@ -74,14 +82,38 @@ def gaps(report: tree.Report, names: Names) -> Section | None:
         if not gap.causes:
             parts.append(tag("p", "No candidate cause was measured.", class_="note"))
             continue
-        extents = [value for cause in gap.causes for value in (*cause.values, *(cause.interval or ()), cause.effect) if value is not None]
+        extents = [
+            value
+            for cause in gap.causes
+            for value in (*cause.values, *(cause.interval or ()), cause.effect)
+            if value is not None
+        ]
         extents += [*(gap.interval or ()), gap.gap or 0.0]
         axis = Symmetric.holding(extents)
-        body: list[Content] = [effect_head("If only this is changed …", axis, f"change; shaded: the gap to close, {words.change(gap.gap)}", "explains")]
+        body: list[Content] = [
+            effect_head(
+                "If only this is changed …",
+                axis,
+                f"change; shaded: the gap to close, {words.change(gap.gap)}",
+                "explains",
+            )
+        ]
         for cause in gap.causes:
             why = fragment(tag("b", cause.share + ". ") if cause.share else None, cause.note)
             heard = spoken(cause.label, cause.effect, cause.interval, cause.values)
-            body.append(effect_row(cause.label, cause.detail, axis, heard, cause.effect, cause.interval, cause.values, why, gap.interval))
+            body.append(
+                effect_row(
+                    cause.label,
+                    cause.detail,
+                    axis,
+                    heard,
+                    cause.effect,
+                    cause.interval,
+                    cause.values,
+                    why,
+                    gap.interval,
+                )
+            )
         parts.append(tag("div", body, class_="effects"))
     if not parts:
         return None
@@ -99,7 +131,6 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
     others = [panel for panel in report.panels if secondary(panel)]
     if not chosen:
         chosen, others = others, []
-    curves = report.panels[0].curves
     seeds = max(len(panel.curves) for panel in report.panels)
     longest = max((at for panel in report.panels for curve in panel.curves for at, _ in curve.points), default=0)
     lede = f"{plural(seeds, 'seed')}, {count(longest)} updates."
@@ -107,32 +138,52 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
     ends = final_values(first)
     if ends:
         mean = math.fsum(ends) / len(ends)
-        lede += f" {capital(spoken_metric(first))} ends at {significant(mean)}" + (f" ({between(ends)})." if len(ends) > 1 else ".")
-    legend = [(line_key("run"), "one seed"), (line_key("average"), "mean of the seeds")] if seeds > 1 else [(line_key("average"), "the seed")]
+        lede += f" {capital(spoken_metric(first))} ends at {significant(mean)}" + (
+            f" ({between(ends)})." if len(ends) > 1 else "."
+        )
+    legend = (
+        [(line_key("run"), "one seed"), (line_key("average"), "mean of the seeds")]
+        if seeds > 1
+        else [(line_key("average"), "the seed")]
+    )
     if any(panel.printed for panel in chosen):
         legend.append((line_key("paperline"), "printed in the paper"))
     if any(not math.isfinite(value) for panel in chosen for curve in panel.curves for _, value in curve.points):
         legend.append((drawing(16, plots.cross("8", "9")), "a seed is not finite from here on"))
     recorded = max(curve.recorded for panel in report.panels for curve in panel.curves)
     shown = max(len(curve.points) for panel in report.panels for curve in panel.curves)
-    note = "Recorded every update that is logged; "
-    note += f"drawn: {shown} of up to {recorded} points a seed, evenly chosen. " if recorded > shown else "every recorded point is drawn. "
-    broken = sorted({curve.seed for panel in report.panels for curve in panel.curves if curve.status == "diverged"})
-    if broken:
-        note += f"Diverged: {'seed' if len(broken) == 1 else 'seeds'} {', '.join(map(str, broken))}. "
-    unfinished = sorted({curve.seed for curve in curves if curve.status in ("running", "interrupted")})
-    if unfinished:
-        note += f"Not finished: {'seed' if len(unfinished) == 1 else 'seeds'} {', '.join(map(str, unfinished))}. "
+    note = (
+        f"Drawn: {shown} of up to {recorded} recorded points a seed, evenly chosen. "
+        if recorded > shown
+        else "Every recorded point is drawn. "
+    )
+    broken = {curve.seed for panel in report.panels for curve in panel.curves if curve.status == "diverged"}
+    note += left_from_mean("Diverged", broken)
+    open_ = {
+        curve.seed for panel in report.panels for curve in panel.curves if curve.status in ("running", "interrupted")
+    }
+    note += left_from_mean("Not finished", open_)
     return section(
         names,
         "Trajectories",
         lede,
         key(*legend),
         tag("div", [panel_figure(panel) for panel in chosen], class_="panels"),
-        fold(fragment(tag("b", plural(len(others), "further trajectory", "further trajectories"))), tag("div", [panel_figure(panel) for panel in others], class_="panels")) if others else None,
+        fold(
+            fragment(tag("b", plural(len(others), "further trajectory", "further trajectories"))),
+            tag("div", [panel_figure(panel) for panel in others], class_="panels"),
+        )
+        if others
+        else None,
         fold("numbers of these figures", [numbers_table(panel) for panel in report.panels]),
         tag("p", note, class_="note"),
-    )  # fmt: skip
+    )
+
+
+def left_from_mean(word: str, seeds: set[int]) -> str:
+    if not seeds:
+        return ""
+    return f"{word}, not in the mean: {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, sorted(seeds)))}. "
 
 
 def secondary(panel: tree.Panel) -> bool:
@@ -146,8 +197,7 @@ def capital(text: str) -> str:
 
 
 def spoken_metric(panel: tree.Panel) -> str:
-    name = "loss" if panel.metric == "total" else panel.metric.replace("_", " ")
-    return f"{panel.split} {name}"
+    return f"{panel.split} {words.metric(panel.metric)}"
 
 
 def between(values: Sequence[float]) -> str:
@@ -192,11 +242,22 @@ def numbers_table(panel: tree.Panel) -> Markup:
         values = [seed[at] for seed in by_seed if at in seed and math.isfinite(seed[at])]
         spread = f"{significant(min(values))} to {significant(max(values))}" if values else "–"
         rows.append((count(at), significant(means[at], 4), spread, str(len(values))))
-    return plain_table(("Update", "Mean", "Range of the seeds", "Seeds"), rows, caption=capital(spoken_metric(panel)), numeric=(1, 2, 3))
+    return plain_table(
+        ("Update", "Mean", "Range of the seeds", "Seeds"),
+        rows,
+        caption=capital(spoken_metric(panel)),
+        numeric=(1, 2, 3),
+        stack=False,
+    )
 
 
 def line_key(kind: str) -> Markup:
-    return drawing(30, tag("path", d="M1 13 9 6 17 10 29 4", class_=kind) if kind != "paperline" else tag("line", class_=kind, x1=0, x2=30, y1=9, y2=9))
+    return drawing(
+        30,
+        tag("path", d="M1 13 9 6 17 10 29 4", class_=kind)
+        if kind != "paperline"
+        else tag("line", class_=kind, x1=0, x2=30, y1=9, y2=9),
+    )
 
 
 # ---- learning rate ----------------------------------------------------------------------------------------------
@@ -226,7 +287,11 @@ def rates(report: tree.Report, names: Names) -> Section | None:
         legend.append((drawing(16, plots.cross("8", "9")), "no value: diverged or failed; it has no height"))
     label = f"{study.objective} for {plural(len(study.trials), 'learning rate')}; {lede}"
     listed = [
-        (plots.power(trial.rate), significant(trial.value, 3) if trial.value is not None else "–", trial.error or trial.state)
+        (
+            plots.power(trial.rate),
+            significant(trial.value, 3) if trial.value is not None else "–",
+            trial.error or trial.state,
+        )
         for trial in study.trials
     ]
     return section(
@@ -236,50 +301,82 @@ def rates(report: tree.Report, names: Names) -> Section | None:
         key(*legend),
         tag(
             "div",
-            tag("div", tag("h4", capital(study.objective)), plots.rates(study, label), tag("p", "learning rate, log scale", class_="axisname"), class_="rateplot"),
-            plain_table(("Rate", "Value", "Trial"), listed, numeric=(1,)),
+            tag(
+                "div",
+                tag("h4", capital(study.objective)),
+                plots.rates(study, label),
+                tag("p", "learning rate, log scale", class_="axisname"),
+                class_="rateplot",
+            ),
+            plain_table(("Rate", "Value", "Trial"), listed, numeric=(1,), stack=False),
             class_="halves",
         ),
-    )  # fmt: skip
+    )
 
 
 # ---- ablations --------------------------------------------------------------------------------------------------
 
 
 def ablations(report: tree.Report, names: Names) -> Section | None:
+    """One block a metric; metrics that no claim of the paper names are folded."""
     if not report.effects:
         return None
-    measured = [effect for effect in report.effects if effect.mean is not None]
-    metric = report.effects[0].metric.replace("_", " ")
+    metrics = list(dict.fromkeys(effect.metric for effect in report.effects))
+    claimed = {row.metric for row in report.rows if row.kind == "claim"}
+    first = [metric for metric in metrics if metric in claimed] or metrics[:1]
+    rest = [metric for metric in metrics if metric not in first]
+    head = [effect for effect in report.effects if effect.metric == first[0]]
+    levels = {effect.confidence for effect in report.effects if effect.confidence}
+    level = f"{percent(levels.pop())} interval" if len(levels) == 1 else "interval"
+    most = max(len(effect.differences) for effect in report.effects)
+    note = (
+        f"Dots: {plural(most, 'paired seed')}, the same seed and number of updates with and without the part. "
+        f"Bar: {level} of the mean difference (Student’s t)."
+    )
+    return section(
+        names,
+        "Ablations",
+        ablation_lede(head, words.metric(first[0])),
+        key((key_mean(), f"our mean effect, {level}"), (key_seeds(), "one pair of seeds each")),
+        [effects_block(report, metric) for metric in first],
+        fold(tag("b", plural(len(rest), "further metric")), [effects_block(report, metric) for metric in rest])
+        if rest
+        else None,
+        tag("p", note, class_="note"),
+    )
+
+
+def ablation_lede(effects: Sequence[tree.Effect], metric: str) -> str:
+    """The finding: the largest clear effect, how many others are clear, how many cannot be told from zero."""
+    measured = [effect for effect in effects if effect.mean is not None]
     clear = [effect for effect in measured if effect.interval and (effect.interval[0] > 0 or effect.interval[1] < 0)]
-    parts = []
+    told: list[str] = []
     for sign, verb in ((-1, "lowers"), (1, "raises")):
         found = [effect for effect in clear if (effect.mean or 0) * sign > 0]
         if found:
-            first = found[0]
-            # the list is sorted by size, so the first is the largest
             also = f", {plural(len(found) - 1, 'other', 'others')} too" if len(found) > 1 else ""
-            text = f"{spoken_name(first.name)} {verb} {metric} by {decimal(abs(first.mean or 0), 2)}{also}"
-            parts.append(capital(text) if not parts else text)
-    open_ = len(measured) - len(clear)
-    if open_:
-        text = f"{open_} of {len(report.effects)} cannot be told from zero"
-        parts.append(text)
-    lede = "; ".join(parts) + "." if parts else "No pair of seeds could be compared."
-    extents = [value for effect in measured for value in (*effect.differences, *(effect.interval or ()))]
-    axis = Symmetric.holding(extents)
-    unit = f"change in {metric}, ablated − complete"
-    body: list[Content] = [effect_head("Removed", axis, unit, "the paper says")]
-    for effect in report.effects:
-        heard = spoken(spoken_name(effect.name), effect.mean, effect.interval, effect.differences)
+            size = words.change(abs(found[0].mean or 0)).lstrip("+")
+            told.append(f"{spoken_name(found[0].name)} {verb} {metric} by {size}{also}")
+    unclear = len(measured) - len(clear)
+    if unclear:
+        told.append(f"{unclear} of {plural(len(effects), 'effect')} on {metric} cannot be told from zero")
+    return capital("; ".join(told) + ".") if told else "No pair of seeds could be compared."
+
+
+def effects_block(report: tree.Report, metric: str) -> Markup:
+    effects = [effect for effect in report.effects if effect.metric == metric]
+    axis = Symmetric.holding([value for effect in effects for value in (*effect.differences, *(effect.interval or ()))])
+    base = next((effect.baseline for effect in effects if effect.baseline is not None), None)
+    unit = f"change in {words.metric(metric)}" + (f"; complete: {significant(base)}" if base is not None else "")
+    body: list[Content] = [effect_head("Changed", axis, unit, "the paper says")]
+    for effect in effects:
+        name = capital(spoken_name(effect.name))
+        heard = spoken(name, effect.mean, effect.interval, effect.differences)
         why = fragment(effect.says or "silent", tag("small", effect.missing) if effect.missing else None)
-        body.append(effect_row(capital(spoken_name(effect.name)), effect.changes, axis, heard, effect.mean, effect.interval, effect.differences, why))
-    most = max((len(effect.differences) for effect in measured), default=0)
-    note = f"Dots: {plural(most, 'paired seed')}, same seed and length of training with and without the part. Bar: 95 % t interval of the mean difference."
-    base = next((effect.baseline for effect in measured if effect.baseline is not None), None)
-    if base is not None:
-        note += f" The complete model, trained alike, has {metric} {significant(base)}."
-    return section(names, "Ablations", lede, key((key_mean(), "our mean effect, 95 % interval"), (key_seeds(), "one pair of seeds each")), tag("div", body, class_="effects"), tag("p", note, class_="note"))  # fmt: skip
+        body.append(
+            effect_row(name, effect.changes, axis, heard, effect.mean, effect.interval, effect.differences, why)
+        )
+    return tag("div", body, class_="effects")
 
 
 def spoken_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Parts that several sections of the page share: a section with its id, a key, a list of pairs, a plain table, a fold."""
+"""Parts that several sections share: a section with its id, a key, a list of pairs, a plain table, a fold."""
 
 from __future__ import annotations
 
@@ -30,21 +30,29 @@ def fold(summary: Content, *content: Content, open_: bool = False) -> Markup:
     return tag("details", tag("summary", summary), content, open=open_)
 
 
-def plain_table(columns: Sequence[str], rows: Iterable[Sequence[Content]], caption: str = "", numeric: Sequence[int] = ()) -> Markup:
-    """A table whose rows stack on a phone; `numeric` columns align right."""
+def plain_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Content]],
+    caption: str = "",
+    numeric: Sequence[int] = (),
+    stack: bool = True,
+) -> Markup:
+    """A table; its rows `stack` on a phone unless they are narrow anyway; `numeric` columns align right."""
     body = []
     for row in rows:
         cells: list[Content] = [tag("th", row[0], scope="row")]
         for place, cell in enumerate(row[1:], 1):
             cells.append(tag("td", cell, class_="n" if place in numeric else None, data_head=columns[place]))
         body.append(tag("tr", cells))
-    heads = [tag("th", name, scope="col", class_="n" if place in numeric else None) for place, name in enumerate(columns)]
+    heads = [
+        tag("th", name, scope="col", class_="n" if place in numeric else None) for place, name in enumerate(columns)
+    ]
     return tag(
         "table",
         tag("caption", caption) if caption else None,
         tag("thead", tag("tr", heads)),
         tag("tbody", body),
-        class_="plain stack",
+        class_="plain stack" if stack else "plain",
     )
 
 
@@ -88,5 +96,3 @@ def command(text: str) -> Markup:
 def lines(text: str) -> Markup:
     """Text with its line breaks kept, as arithmetic is written."""
     return tag("pre", text)
-
-

@@ -17,8 +17,8 @@ HEADS = (("c-paper", "paper"), ("c-ours", "ours"), ("c-diff", "diff."), ("c-tol"
 
 
 def drawable(row: tree.Row) -> bool:
-    """Whether the row has something to draw: a mean, or seeds, and a number to compare with."""
-    return row.paper is not None and (row.ours is not None or bool(row.values))
+    """Whether the row has something to draw: a mean or seeds, and a number to compare with (a claim's may be zero)."""
+    return (row.paper is not None or row.kind == "claim") and (row.ours is not None or bool(row.values))
 
 
 def unit_of(row: tree.Row) -> tuple[str, str]:
@@ -35,7 +35,10 @@ def shift(row: tree.Row, value: float) -> float:
 def axis_of(rows: list[tree.Row]) -> Symmetric:
     extents = []
     for row in rows:
-        extents += [shift(row, value) for value in (*row.values, *(row.interval or ()), *([row.ours] if row.ours is not None else []))]
+        extents += [
+            shift(row, value)
+            for value in (*row.values, *(row.interval or ()), *([row.ours] if row.ours is not None else []))
+        ]
     bands = [row.tolerance / words.style(row).scale for row in rows if row.tolerance is not None]
     return Symmetric.holding(extents, max(bands, default=0.0))
 
@@ -69,15 +72,24 @@ def provenance(row: tree.Row) -> Markup:
     """All that is known about a row, for its fold."""
     quote = f"“{row.quote}”" if row.quote else ""
     facts = [part for part in (quote, row.unit, f"{row.direction} is better" if row.direction in SIDES else "") if part]
-    why = {"not_run": "Not run", "not_testable": "Not testable", "inconclusive": "Undecided", "paper_inconsistent": "Why no verdict"}
+    why = {
+        "not_run": "Not run",
+        "not_testable": "Not testable",
+        "inconclusive": "Undecided",
+        "paper_inconsistent": "Why no verdict",
+    }
     more = f"; {plural(row.more_seeds, 'more seed')} expected to decide" if row.more_seeds else ""
     sure = f" ({row.confirmed})" if row.confirmed else ""
     entries: list[tuple[str, Content]] = [
         ("Source", row.where + sure),
         ("Quoted", " · ".join(facts)),
         (f"Why {words.tolerance(row)}" if row.tolerance is not None else "Tolerance", row.tolerance_reason),
-        (why.get(row.verdict, "Because"), (row.reason + more).lstrip("; ") if row.reason or row.verdict == "inconclusive" else ""),
+        (
+            why.get(row.verdict, "Because"),
+            (row.reason + more).lstrip("; ") if row.reason or row.verdict == "inconclusive" else "",
+        ),
         ("Arithmetic", lines(row.arithmetic) if row.arithmetic else ""),
+        ("Would need", row.assumption),
         ("One distribution?", p_value(row.p_one_distribution) if row.p_one_distribution is not None else ""),
         ("Seeds", words.seeds_line(row)),
         *(("Changed later", f"{name}: {before} when registered, {now} now") for name, before, now in row.edits),
@@ -89,22 +101,31 @@ def provenance(row: tree.Row) -> Markup:
 
 
 def summary(row: tree.Row) -> str:
-    place = row.where or row.group
-    return f"{place} · “{row.printed}”" if row.printed else place or "source"
+    return row.where or row.group or "source"
 
 
 def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason: str) -> Markup:
     quiet = axis is None or not drawable(row)
     why = words.reason(row)
     cells: list[Content] = [tag("th", row.label, scope="row", role="rowheader", class_="c-name")]
-    cells.append(tag("td", strip(row, axis) if axis is not None and not quiet else None, class_="c-strip", role="cell"))
+    told = "" if why == shared_reason else why
+    if axis is not None and not quiet:
+        cells.append(tag("td", strip(row, axis), class_="c-strip", role="cell"))
+    else:  # no measurement, no ink: the room is for the reason
+        cells.append(tag("td", told, class_="c-strip", role="cell"))
     bounds = tag("span", words.interval(row), class_="unit") if row.interval else None
     count = str(row.n) if row.n else "–"
-    texts = (row.printed or "–", fragment(words.ours(row), " " if bounds else "", bounds), words.difference(row), words.tolerance(row), count)
+    texts = (
+        row.printed or "–",
+        fragment(words.ours(row), " " if bounds else "", bounds),
+        words.difference(row),
+        words.tolerance(row),
+        count,
+    )
     for (name, head), text in zip(HEADS, texts, strict=True):
         cells.append(tag("td", text, class_=f"n {name}", data_head=head, role="cell"))
-    cells.append(tag("td", verdict_cell(row, "" if why == shared_reason else why), class_="c-verdict", role="cell"))
-    kind = " quiet" if quiet else ""
+    cells.append(tag("td", verdict_cell(row, "" if quiet else told), class_="c-verdict", role="cell"))
+    kind = (" quiet said" if told else " quiet") if quiet else ""
     details = folded(summary(row), provenance(row))
     return fragment(
         tag("tr", cells, class_=f"row{kind}", id=names("row", row.id), role="row"),
@@ -141,15 +162,28 @@ def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup
         if drawn:
             axes[unit] = axis_of(drawn)
     unit_names = sorted({unit for unit, _ in axes if unit})
-    about = "Difference from the printed number" + (f", {unit_names[0]}" if len(unit_names) == 1 else "") if axes else ""
+    about = (
+        "Difference from the printed number" + (f", {unit_names[0]}" if len(unit_names) == 1 else "") if axes else ""
+    )
     heads = [tag("th", "Result", scope="col", class_="c-name"), tag("th", about, scope="col", class_="c-strip")]
-    titles = {"c-ours": fragment("Ours ", tag("span", "[interval]", class_="unit")), "c-diff": "Diff.", "c-tol": "Tol.", "c-n": "n", "c-paper": "Paper"}
+    titles = {
+        "c-ours": fragment("Ours ", tag("span", "[interval]", class_="unit")),
+        "c-diff": "Diff.",
+        "c-tol": "Tol.",
+        "c-n": "n",
+        "c-paper": "Paper",
+    }
     heads += [tag("th", titles[name], scope="col", class_=f"n {name}") for name, _ in HEADS]
     heads.append(tag("th", "Verdict", scope="col", class_="c-verdict"))
     body: list[Content] = []
     told: set[str] = set()
-    order = list(dict.fromkeys(row.group for row in rows))
-    for (group, unit), found in groupby(sorted(rows, key=lambda row: order.index(row.group)), key=lambda row: (row.group, unit_of(row))):
+    # a table that alternates between two metrics is shown as two blocks, each with its own axis
+    order = list(dict.fromkeys((row.group, unit_of(row)) for row in rows))
+    groups = list(dict.fromkeys(row.group for row in rows))
+    order.sort(key=lambda place: groups.index(place[0]))
+    for (group, unit), found in groupby(
+        sorted(rows, key=lambda row: order.index((row.group, unit_of(row)))), key=lambda row: (row.group, unit_of(row))
+    ):
         members = list(found)
         axis = axes.get(unit) if any(drawable(row) for row in members) else None
         name = group or "Results"
@@ -157,7 +191,9 @@ def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup
             name = f"{name} · {unit[0]}"
         reason = shared(members)
         directions = " ".join(sorted({row.direction for row in members}))
-        body.append(group_head(name, members, axis, reason, sides=axis is not None and f"{unit}{directions}" not in told))
+        body.append(
+            group_head(name, members, axis, reason, sides=axis is not None and f"{unit}{directions}" not in told)
+        )
         if axis is not None:
             told.add(f"{unit}{directions}")
         body += [table_row(row, axis, names, reason) for row in members]
@@ -174,7 +210,9 @@ def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup
 def results(report: tree.Report, names: Names) -> Section:
     rows = report.results
     if not rows:
-        return section(names, "Results", "The paper’s table holds no printed result yet, so there is nothing to compare with.")
+        return section(
+            names, "Results", "The paper’s table holds no printed result yet, so there is nothing to compare with."
+        )
     measured = [row for row in rows if drawable(row)]
     if measured:
         lede = (
@@ -182,7 +220,7 @@ def results(report: tree.Report, names: Names) -> Section:
             "inside the band or outside it."
         )
     else:
-        lede = "None was measured at this scale. Each row says what would run it; what was tried on something smaller stands apart."
+        lede = "None was measured at this scale. Each row says what would run it; what was tried smaller stands apart."
     level = words.level(rows)
     legend = key(
         (key_band(), "printed number and tolerance"),
@@ -192,11 +230,17 @@ def results(report: tree.Report, names: Names) -> Section:
     registered = report.registered
     note = "n counts seeds."
     if registered.get("hash"):
-        note = f"The table was registered with the first seed ({registered.get('registered', '')[:10]}, hash {registered['hash'][:12]}). " + note
+        day, code = registered.get("registered", "")[:10], registered["hash"][:12]
+        note = f"The table was registered with the first seed ({day}, hash {code}). {note}"
+    for name, before, now in report.edits:
+        note += f" Edited after results were seen: {name} {before} → {now}."
     context = None
     if report.context:
         listed = rows_context(report.context)
-        context = folded(fragment(tag("b", plural(len(report.context), "number")), " of other systems that the paper compares with"), listed)
+        context = folded(
+            fragment(tag("b", plural(len(report.context), "number")), " of other systems that the paper compares with"),
+            listed,
+        )
     return section(
         names,
         "Results",
@@ -229,7 +273,7 @@ def facts(report: tree.Report, names: Names) -> Section | None:
         tag(
             "div",
             tag("div", "Fact"),
-            tag("div", strips.ticks(axis), class_="c-strip"),
+            tag("div", tag("span", "difference, per cent of the printed number"), strips.ticks(axis), class_="c-strip"),
             tag("div", "paper", class_="n"),
             tag("div", "ours", class_="n"),
             tag("div", "Verdict", class_="why"),
@@ -237,24 +281,28 @@ def facts(report: tree.Report, names: Names) -> Section | None:
         )
     ]
     for row in rows:
-        where = tag("small", row.where) if row.where else None
+        unit = tag("small", row.unit) if row.unit else None
         body.append(
             tag(
                 "div",
-                tag("div", tag("b", row.label), where),
+                tag("div", tag("b", row.label), unit),
                 tag("div", fact_strip(row, axis) if comparable(row) else None, class_="c-strip"),
                 tag("div", row.printed, class_="n", data_head="paper"),
                 tag("div", words.ours(row), class_="n", data_head="ours"),
                 tag("div", verdict_cell(row, words.reason(row)), class_="why"),
-                class_="effect",
+                class_="effect folded",
                 id=names("row", row.id),
             )
         )
-        if row.arithmetic or row.command:
-            body.append(folded("arithmetic and source", provenance(row)))
-    lede = f"{holds} of {plural(len(rows), 'fact')} {'holds' if holds == 1 else 'hold'}. Facts follow from the paper by arithmetic or by counting; they are never among the printed results."
-    note = "Strip: difference in per cent of the printed number. Band: half a unit of the last printed digit, or the tolerance of the record."
-    return section(names, "Exact facts", lede, tag("div", body, class_="effects"), tag("p", note, class_="note"), class_="facts")
+        body.append(folded(summary(row), provenance(row)))
+    lede = (
+        f"{holds} of {plural(len(rows), 'fact')} {'holds' if len(rows) == 1 else 'hold'}. Facts follow from the paper by "
+        "arithmetic or by counting; they are never among the printed results."
+    )
+    note = "Band: half a unit of the last printed digit, or the tolerance of the record."
+    return section(
+        names, "Exact facts", lede, tag("div", body, class_="effects"), tag("p", note, class_="note"), class_="facts"
+    )
 
 
 def comparable(row: tree.Row) -> bool:
@@ -286,21 +334,24 @@ def analogues(report: tree.Report, names: Names) -> Section | None:
     body: list[Content] = []
     for row in rows:
         axis = axis_of([row]) if drawable(row) else None
-        drawn = fragment(strip(row, axis), strips.ticks(axis, zero="0" if row.kind == "claim" and not row.paper else "paper")) if axis else None
-        said = tag("small", f"“{row.quote}” {row.where}" if row.quote else row.where or row.group)
+        zero = "0" if row.kind == "claim" and not row.paper else "paper"
+        drawn = (
+            fragment(tag("div", strip(row, axis), class_="own"), strips.ticks(axis, zero, below=True)) if axis else None
+        )
+        said = tag("small", f"“{row.quote}”") if row.quote else None
         value = tag("div", words.ours(row), tag("span", words.interval(row), class_="unit"), class_="n")
         body.append(
             tag(
                 "div",
                 tag("div", tag("b", row.label), said),
-                tag("div", drawn and tag("div", drawn, class_="own"), class_="c-strip"),
+                tag("div", drawn, class_="c-strip"),
                 value,
                 tag("div", verdict_cell(row, words.reason(row)), class_="why"),
-                class_="effect",
+                class_="effect folded",
                 id=names("row", row.id),
             )
         )
-        body.append(folded("seeds, source and command", provenance(row)))
+        body.append(folded(summary(row), provenance(row)))
     head = tag(
         "div",
         tag("div", "The paper claims"),
@@ -309,6 +360,13 @@ def analogues(report: tree.Report, names: Names) -> Section | None:
         tag("div", "Here", class_="why"),
         class_="effect head",
     )
-    smaller = f"{report.header.data} at scale {report.header.scale}" if report.header.data else "something smaller"
-    lede = f"These claims were tried on {smaller}, not on what the paper used. They are decided here and count for no printed result above."
+    smaller = (
+        f"the data set {report.header.data} at scale {report.header.scale}"
+        if report.header.data
+        else "something smaller"
+    )
+    lede = (
+        f"These claims were tried on {smaller}, not on what the paper used. They are decided here and count for no "
+        "printed result above."
+    )
     return section(names, "Tried in another setting", lede, tag("div", head, body, class_="effects"), class_="apart")

@@ -11,7 +11,9 @@ from typing import Any
 VOID = frozenset({"meta", "link", "br", "col"})
 SHAPES = frozenset({"circle", "line", "path", "rect", "use", "polygon"})
 #: What HTML forbids even as a character reference, and the marks that turn the direction of the text around them.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udfff]")
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]|[\ud800-\udfff]"
+)
 
 
 class Markup(str):
@@ -28,7 +30,7 @@ def escape(value: object) -> str:
 
 
 def join(content: Content) -> str:
-    """The content as markup: Markup as it is, None and False as nothing, iterables one after the other, all else escaped."""
+    """The content as markup: Markup as it is, None and False as nothing, iterables joined, all else escaped."""
     if content is None or content is False:
         return ""
     if isinstance(content, Markup):

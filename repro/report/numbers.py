@@ -51,12 +51,12 @@ class Style:
 
 
 def decimal(value: float, decimals: int, sign: bool = False) -> str:
-    """A fixed-point number; non-finite values are named, a rounded zero has no sign, the huge and tiny get an exponent."""
+    """A fixed-point number; non-finite values are named, a rounded zero has no sign, the huge get an exponent."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
-    if value and (abs(value) >= 1e9 or abs(value) < 10.0**-decimals / 2 and abs(value) < 1e-3):
+    if value and (abs(value) >= 1e9 or (abs(value) < 10.0**-decimals / 2 and abs(value) < 1e-3)):
         text = f"{value:.2e}".replace("e+", "e").replace("e-0", "e-").replace("e0", "e")
     else:
         text = f"{value:,.{decimals}f}"

@@ -45,12 +45,17 @@ def frame(x: Scale, y: Scale, x_text: list[tuple[float, str]], height: int) -> l
     """Grid and labels; y labels stand left of the plot, x labels below it."""
     parts: list[Content] = []
     for tick in y.ticks:
-        at = pc(100 * (1 - y.at(tick)))
-        parts.append(tag("line", class_="grid", x1=0, x2="100%", y1=at, y2=at))
-        parts.append(tag("text", tick_text(tick, y), class_="t", x=-7, y=at, dy="0.34em", text_anchor="end"))
+        height_of = pc(100 * (1 - y.at(tick)))
+        parts.append(tag("line", class_="grid", x1=0, x2="100%", y1=height_of, y2=height_of))
+        parts.append(tag("text", tick_text(tick, y), class_="t", x=-7, y=height_of, dy="0.34em", text_anchor="end"))
     parts.append(tag("line", class_="axisline", x1=0, x2="100%", y1="100%", y2="100%"))
-    for value, text in x_text:
+    right = 9.0
+    for value, text in reversed(x_text):
         at = x.at(value)
+        # labels of five digits would touch in the narrowest panel; the one at the end lies wholly left of its tick
+        if right - at < (0.3 if right > 0.97 else 0.2):
+            continue
+        right = at
         anchor = "start" if at < 0.03 else "end" if at > 0.97 else "middle"
         parts.append(tag("text", text, class_="t", x=pc(100 * at), y=height + 17, text_anchor=anchor))
     return parts
@@ -83,7 +88,13 @@ def trajectory(panel: tree.Panel, label: str) -> Markup:
         points = [(x.at(at), y.at(value) if math.isfinite(value) else value) for at, value in curve.points]
         paths.append(tag("path", class_="run", d=line(points)))
     if len(panel.curves) > 1 and panel.mean:
-        paths.append(tag("path", class_="average", d=line([(x.at(at), y.at(v) if math.isfinite(v) else v) for at, v in panel.mean])))
+        paths.append(
+            tag(
+                "path",
+                class_="average",
+                d=line([(x.at(at), y.at(v) if math.isfinite(v) else v) for at, v in panel.mean]),
+            )
+        )
     parts.append(stretched(paths))
     for _, printed in panel.printed:
         at = pc(100 * (1 - y.at(printed)))
@@ -116,7 +127,11 @@ def rates(study: tree.RateStudy, label: str, height: int = 236) -> Markup:
     x = Scale(low, high, tuple(10.0**place for place in powers), log=True)
     values = [trial.value for trial in study.trials if trial.value is not None]
     decades = bool(values) and min(values) > 0 and max(values) / min(values) > 30
-    y = Scale.logarithmic(values) if decades else Scale.linear([*values, *([0.0] if values and min(values) >= 0 else [])], 5)
+    y = (
+        Scale.logarithmic(values)
+        if decades
+        else Scale.linear([*values, *([0.0] if values and min(values) >= 0 else [])], 5)
+    )
     parts: list[Content] = []
     if study.usable:
         left, right = (100 * x.at(end) for end in study.usable)
@@ -127,14 +142,32 @@ def rates(study: tree.RateStudy, label: str, height: int = 236) -> Markup:
         parts.append(tag("line", class_="paper", x1=pc(at), x2=pc(at), y1=-20, y2="100%"))
         side = "start" if at < 60 else "end"
         parts.append(
-            tag("text", f"the paper: {power(study.paper)}", class_="t b", x=pc(at), dx=7 if side == "start" else -7, y=-10, text_anchor=side)
+            tag(
+                "text",
+                f"the paper: {power(study.paper)}",
+                class_="t b",
+                x=pc(at),
+                dx=7 if side == "start" else -7,
+                y=-10,
+                text_anchor=side,
+            )
         )
     for trial in study.trials:
-        at = pc(100 * x.at(trial.rate))
-        title = tag("title", f"{power(trial.rate)}: {significant(trial.value, 3) if trial.value is not None else trial.error or trial.state}")
+        place = pc(100 * x.at(trial.rate))
+        told = significant(trial.value, 3) if trial.value is not None else trial.error or trial.state
+        title = tag("title", f"{power(trial.rate)}: {told}")
         if trial.value is None:
-            parts.append(tag("g", title, cross(at, "9")))
+            parts.append(tag("g", title, cross(place, "9")))
             continue
-        inside = study.usable is not None and study.usable[0] * (1 - 1e-6) <= trial.rate <= study.usable[1] * (1 + 1e-6)
-        parts.append(tag("circle", title, class_="trial in" if inside else "trial", cx=at, cy=pc(100 * (1 - y.at(trial.value))), r="4.6"))
+        inside = study.usable is not None and study.usable[0] * (1 - 5e-3) <= trial.rate <= study.usable[1] * (1 + 5e-3)
+        parts.append(
+            tag(
+                "circle",
+                title,
+                class_="trial in" if inside else "trial",
+                cx=place,
+                cy=pc(100 * (1 - y.at(trial.value))),
+                r="4.6",
+            )
+        )
     return tag("svg", parts, class_="plot rates", height=height, role="img", aria_label=label)

@@ -1,7 +1,7 @@
-"""Interval strips: the paper's number and tolerance, our mean with its interval, one dot a seed; x in per cent, y in pixels.
+"""Interval strips: the paper's number and tolerance, our mean with its interval, one dot a seed.
 
-Text and dots keep their size at any width because only x is relative. Dots that would overlap at the narrowest strip are
-stacked downwards in sorted order; their position is always exact.
+x is in per cent and y in pixels, so text and dots keep their size at any width. Dots that would overlap at the
+narrowest strip are stacked downwards in sorted order; their position is always exact.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def symbols() -> Markup:
         ),
         "mismatch_worse": tag("path", d="M.5 2h15L8 15z", fill="currentColor"),
         "mismatch_better": tag("path", d="M.5 14h15L8 1z", fill="currentColor"),
-        "inconclusive": fragment(tag("circle", **ring), tag("path", d="M8 1.3a6.7 6.7 0 0 1 0 13.4z", fill="currentColor")),
+        "inconclusive": fragment(
+            tag("circle", **ring), tag("path", d="M8 1.3a6.7 6.7 0 0 1 0 13.4z", fill="currentColor")
+        ),
         "not_run": tag("circle", **ring, stroke_dasharray="2.63 2.63"),
         "not_testable": fragment(
             tag("circle", **ring), tag("path", d="M3.4 12.6 12.6 3.4", stroke="currentColor", stroke_width="1.6")
@@ -63,10 +65,14 @@ def mark(verdict: str) -> Markup:
     return tag("circle", r="4.6", class_="hollow")
 
 
-def back(axis: Symmetric, band: float | None = None, center: float = 0.0, gap: tuple[float, float] | None = None) -> Markup:
+def back(
+    axis: Symmetric, band: float | None = None, center: float = 0.0, gap: tuple[float, float] | None = None
+) -> Markup:
     """Grid, tolerance band or gap, and the zero line; fills the cell whatever its height."""
     parts: list[Content] = [
-        tag("line", class_="grid", x1=pc(axis.at(tick)), x2=pc(axis.at(tick)), y1=0, y2="100%") for tick in axis.ticks() if tick
+        tag("line", class_="grid", x1=pc(axis.at(tick)), x2=pc(axis.at(tick)), y1=0, y2="100%")
+        for tick in axis.ticks()
+        if tick
     ]
     for low, high, name in ((center - (band or 0), center + (band or 0), "band"), (*(gap or (0.0, 0.0)), "gap")):
         if high > low:
@@ -75,14 +81,19 @@ def back(axis: Symmetric, band: float | None = None, center: float = 0.0, gap: t
             if name == "band":
                 for end in (low, high):
                     if not axis.beyond(end):
-                        parts.append(tag("line", class_="edge", x1=pc(axis.at(end)), x2=pc(axis.at(end)), y1=0, y2="100%"))
+                        parts.append(
+                            tag("line", class_="edge", x1=pc(axis.at(end)), x2=pc(axis.at(end)), y1=0, y2="100%")
+                        )
     parts.append(tag("line", class_="zero", x1="50%", x2="50%", y1=0, y2="100%"))
     return tag("svg", parts, class_="back", aria_hidden="true")
 
 
 def paper_line(axis: Symmetric, at: float = 0.0) -> Markup:
     return tag(
-        "svg", tag("line", class_="paper", x1=pc(axis.at(at)), x2=pc(axis.at(at)), y1=0, y2="100%"), class_="back", aria_hidden="true"
+        "svg",
+        tag("line", class_="paper", x1=pc(axis.at(at)), x2=pc(axis.at(at)), y1=0, y2="100%"),
+        class_="back",
+        aria_hidden="true",
     )
 
 
@@ -152,24 +163,26 @@ def strip(
     remarks = [("\u25c2 " + "; ".join(left), "0", "start") if left else None]
     remarks.append(("; ".join(right) + " \u25b8", "100%", "end") if right else None)
     if lost:
-        word = "seed" if lost == 1 else "seeds"
-        remarks.append((f"{lost} of {len(seeds)} {word} not finite", "50%", "middle"))
+        word = "seed" if len(seeds) == 1 else "seeds"
+        remarks.append((f"{lost} of {len(seeds)} {word} not finite", "0", "start"))
     for remark in filter(None, remarks):
         bottom += 14
         parts.append(tag("text", remark[0], class_="t on", x=remark[1], y=f"{bottom:.1f}", text_anchor=remark[2]))
     height = max(38, math.ceil(bottom + 9))
-    return tag("svg", tag("g", parts, class_=f"v-{verdict}"), class_="strip", height=height, role="img", aria_label=label)
+    return tag(
+        "svg", tag("g", parts, class_=f"v-{verdict}"), class_="strip", height=height, role="img", aria_label=label
+    )
 
 
-def ticks(axis: Symmetric, zero: str = "paper", sides: tuple[str, str] | None = None) -> Markup:
-    """The labels above a group of strips; `sides` names what left and right mean."""
+def ticks(axis: Symmetric, zero: str = "paper", sides: tuple[str, str] | None = None, below: bool = False) -> Markup:
+    """The labels above a group of strips, or below a single one; `sides` names what left and right mean."""
     parts: list[Content] = []
     for tick in axis.ticks():
         at = axis.at(tick)
         anchor = "start" if at == 0 else "end" if at == 100 else "middle"
         text = zero if abs(tick) < axis.step / 2 else decimal(tick, axis.decimals(), sign=True)
-        parts.append(tag("text", text, class_="t", x=pc(at), y=30, text_anchor=anchor))
+        parts.append(tag("text", text, class_="t", x=pc(at), y=12 if below else 30, text_anchor=anchor))
     if sides:
         parts.append(tag("text", "\u2190 " + sides[0], class_="t dir", x="0", y=12))
         parts.append(tag("text", sides[1] + " \u2192", class_="t dir", x="100%", y=12, text_anchor="end"))
-    return tag("svg", parts, class_="strip axis", height=36, aria_hidden="true")
+    return tag("svg", parts, class_="strip axis", height=20 if below else 36, aria_hidden="true")

@@ -1,4 +1,4 @@
-"""The report in a terminal: first sentence, facts, contradictions, a short table, where the rest is, what to do next."""
+"""The report in a terminal: sentences, a short table, where the rest is, what to do next."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ COLOURS = {
 URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsistent", "match", "not_testable", "not_run")
 
 
-def render(report: tree.Report, folder: Path | None = None, width: int = 100, colour: bool = False, most: int = 14) -> str:
+def render(
+    report: tree.Report, folder: Path | None = None, width: int = 100, colour: bool = False, most: int = 14
+) -> str:
     """The text, `width` columns wide where the words allow; at most `most` rows, the rest are counted.
 
     `folder` is where report.html lies; without it the last line names no path.
@@ -37,7 +39,7 @@ def render(report: tree.Report, folder: Path | None = None, width: int = 100, co
 
 
 def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:
-    """The rows to show, in table order, and the ones left out: of rows that share verdict and command one stands for all."""
+    """The rows to show, in table order, and those left out; of rows not run that share a command one stands for all."""
     rows = (*report.facts, *report.results, *report.analogues)
     ranked = sorted(rows, key=lambda row: URGENT.index(row.verdict) if row.verdict in URGENT else 0)
     kept: list[str] = []
@@ -56,7 +58,9 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
     cells = [("row", "paper", "ours", "±", "verdict")]
     for row in rows:
         bare = row.kind == "claim" and row.paper in (None, 0.0)
-        half = "" if row.interval is None else words.style(row).show((row.interval[1] - row.interval[0]) / 2, suffix=False)
+        half = (
+            "" if row.interval is None else words.style(row).show((row.interval[1] - row.interval[0]) / 2, suffix=False)
+        )
         cells.append((clip(label(row), 38), clip("" if bare else row.printed, 14), words.ours(row), half, verdict(row)))
     sizes = [max(len(line[place]) for line in cells) for place in range(4)]
     lines = []

@@ -1,4 +1,4 @@
-"""What a report holds: plain frozen records, read from a run folder by `collect`, drawn by html, markdown and terminal."""
+"""What a report holds: frozen records, read from a run folder by `collect`, drawn by html, markdown and terminal."""
 
 from __future__ import annotations
 
@@ -58,6 +58,8 @@ class Row:
     quote: str = ""
     arithmetic: str = ""
     confirmed: str = ""
+    assumption: str = ""
+    metric: str = ""
     notes: tuple[str, ...] = ()
     edits: tuple[tuple[str, str, str], ...] = ()
 
@@ -149,6 +151,7 @@ class Effect:
     mean: float | None
     interval: tuple[float, float] | None
     baseline: float | None
+    confidence: float | None = None
     missing: str = ""
 
 
@@ -266,6 +269,7 @@ class Report:
     seeds: tuple[int, ...] = ()
     commands: tuple[Command, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    edits: tuple[tuple[str, str, str], ...] = ()  # of the seed budget after results: (key, registered, now)
     registered: dict[str, str] = field(default_factory=dict)  # hash, time and source of the registered table
     source: str = ""
 

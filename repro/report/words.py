@@ -30,9 +30,13 @@ def first_sentence(report: tree.Report) -> str:
 
 
 def verdict_counts(rows: tuple[tree.Row, ...]) -> list[tuple[str, int, str]]:
-    """(verdict, count, word) of the verdicts that occur, in the fixed order; rows of one kind use the words of that kind."""
+    """(verdict, count, word) of the verdicts that occur, in the fixed order; rows of one kind use its words."""
     kinds = {row.kind for row in rows}
-    words = {"claim": tree.CLAIM_WORDS, "fact": tree.FACT_WORDS}.get(kinds.pop(), tree.VERDICTS) if len(kinds) == 1 else tree.VERDICTS
+    words = (
+        {"claim": tree.CLAIM_WORDS, "fact": tree.FACT_WORDS}.get(kinds.pop(), tree.VERDICTS)
+        if len(kinds) == 1
+        else tree.VERDICTS
+    )
     return [(verdict, number, words.get(verdict, verdict)) for verdict, number in tree.tally(rows).items() if number]
 
 
@@ -92,7 +96,10 @@ def shape_of(row: tree.Row) -> str:
     if row.tolerance is not None:
         parts.append(f"tolerance {tolerance(row)}")
     if row.ours is not None:
-        parts.append(f"ours {ours(row)}" + (f" with interval {interval(row)[1:-1].replace(', ', ' to ')}" if row.interval else ""))
+        parts.append(
+            f"ours {ours(row)}"
+            + (f" with interval {interval(row)[1:-1].replace(', ', ' to ')}" if row.interval else "")
+        )
         if row.n:
             parts.append(plural(row.n, "seed"))
     return ", ".join(parts) + f"; verdict {row.word}"
@@ -121,6 +128,11 @@ def level(rows: tuple[tree.Row, ...]) -> str:
     """The level of the intervals, where all rows share one."""
     levels = {row.confidence for row in rows if row.interval is not None and row.confidence}
     return f"{percent(levels.pop())} interval" if len(levels) == 1 else "interval"
+
+
+def metric(name: str) -> str:
+    """A metric as a person says it; the total of the loss terms is the loss."""
+    return "loss" if name == "total" else name.replace("_", " ")
 
 
 def gates_sentence(report: tree.Report) -> str:

@@ -1,0 +1,127 @@
+"""The report as Markdown for a pull request: the sentence, what needs a reader's eye first, the rest folded."""
+
+from __future__ import annotations
+
+import re
+
+from repro.report import tree, words
+from repro.report.markup import UNPRINTABLE
+from repro.report.numbers import duration, plural, significant
+
+SHAPES = {
+    "match": "●",
+    "mismatch_worse": "▼",
+    "mismatch_better": "▲",
+    "inconclusive": "◐",
+    "not_run": "◌",
+    "not_testable": "⊘",
+    "paper_inconsistent": "◀▶",
+}
+
+
+def render(report: tree.Report) -> str:
+    top = report.header
+    parts = [f"### {text(words.first_sentence(report))}"]
+    if report.sentences[1:]:
+        parts.append(text(" ".join(report.sentences[1:])))
+    facts = [
+        top.title,
+        f"arXiv:{top.arxiv}" if top.arxiv else "",
+        f"scale {top.scale}" if top.scale else "",
+        f"run {top.run}",
+    ]
+    facts += [
+        duration(top.seconds) if top.seconds else "",
+        f"exit code {top.exit_code}" if top.exit_code is not None else "",
+    ]
+    parts.append(text(" · ".join(filter(None, facts))))
+    parts += failures(report)
+    done = tuple(row for row in report.results if row.verdict != "not_run")
+    rest = tuple(row for row in report.results if row.verdict == "not_run")
+    if done:
+        parts.append(rows_table(done))
+    if rest:
+        parts.append(folded(f"{plural(len(rest), 'printed result')} not run", rows_table(rest)))
+    if report.facts:
+        parts.append(
+            folded(f"{plural(len(report.facts), 'fact')}: {words.counted(report.facts)}", rows_table(report.facts))
+        )
+    if report.analogues:
+        parts.append("Tried in another setting, counted for no printed result:")
+        parts.append(rows_table(report.analogues))
+    if report.effects:
+        lines = ["| removed | effect | interval | the paper says |", "|---|--:|---|---|"]
+        for effect in (one for one in report.effects if one.metric == report.effects[0].metric):
+            like = max(map(abs, effect.interval or (effect.mean or 0.0,)))
+            bounds = ", ".join(words.change(end, like) for end in effect.interval) if effect.interval else "–"
+            cells = (text(effect.name), words.change(effect.mean, like), bounds, text(effect.says or "silent"))
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append(folded(f"Ablations: change in {words.metric(report.effects[0].metric)}", "\n".join(lines)))
+    if report.rates is not None and report.rates.usable:
+        low, high = map(significant, report.rates.usable)
+        inside = "" if report.rates.paper is None else f"; the paper uses {significant(report.rates.paper)}"
+        parts.append(f"Learning rates from {low} to {high} learn{inside}.")
+    if report.phases:
+        lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
+        for phase in report.phases:
+            counts = f"{phase.count('passed')} of {len(phase.checks)} passed"
+            lines.append(f"| {phase.name} | {counts} | {duration(phase.seconds)} | {text(phase.summary)} |")
+        parts.append(folded(words.gates_sentence(report), "\n".join(lines)))
+    if report.commands:
+        fence = code("\n".join(f"# {one.gives}\n{one.command}" for one in report.commands))
+        parts.append(folded("How to repeat", fence))
+    return "\n\n".join(parts) + "\n"
+
+
+def failures(report: tree.Report) -> list[str]:
+    """Each failed check with what was expected and seen: what a reviewer must not overlook."""
+    found = []
+    for phase in report.phases:
+        for check in phase.checks:
+            if check.outcome in ("failed", "error"):
+                seen = (
+                    f"Expected {check.expected}, observed {check.observed}." if check.expected or check.observed else ""
+                )
+                where = f"{check.location}." if check.location else ""
+                told = text(" ".join(filter(None, (f"{check.outcome}: {check.summary}.", seen, where))))
+                found.append(f"- **{text(phase.name)}, {text(check.check)}** {told}")
+    return ["\n".join(found)] if found else []
+
+
+def rows_table(rows: tuple[tree.Row, ...]) -> str:
+    lines = ["| row | paper | ours | interval | tolerance | n | verdict |", "|---|--:|--:|---|--:|--:|---|"]
+    for row in rows:
+        name = f"{row.label}, {row.group}" if row.group and row.group not in row.label else row.label
+        why = words.reason(row)
+        edits = "".join(f"; edited: {field} {before} → {now}" for field, before, now in row.edits)
+        verdict = f"{SHAPES.get(row.verdict, '')} {row.word}" + (f": {why}" if why else "") + edits
+        cells = (
+            name,
+            row.printed or "–",
+            words.ours(row),
+            words.interval(row) or "–",
+            words.tolerance(row),
+            str(row.n or "–"),
+            verdict,
+        )
+        lines.append("| " + " | ".join(text(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def folded(summary: str, body: str) -> str:
+    return f"<details><summary>{text(summary)}</summary>\n\n{body}\n\n</details>"
+
+
+def text(value: str) -> str:
+    """User text that neither Markdown nor HTML takes for markup, on one line."""
+    value = UNPRINTABLE.sub("\ufffd", value)
+    value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    value = re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", value)
+    return re.sub(r"\s+", " ", value).strip()
+
+
+def code(value: str) -> str:
+    """A fence longer than any run of backticks inside."""
+    longest = max((len(run) for run in re.findall("`+", value)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}sh\n{UNPRINTABLE.sub(chr(0xFFFD), value)}\n{fence}"
