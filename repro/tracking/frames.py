@@ -49,7 +49,7 @@ class Run:
         """One row for each process, update and split.
 
         Columns: process, kind (reproduction, ablation, learning_rate, …), name (of the ablation or study), seed,
-        update, split, time (seconds of training), and one float64 for each metric: NaN where it was not measured or is NaN.
+        update, split, time (seconds of training), and a float64 for each metric: NaN where not measured or NaN.
         """
         rows = []
         for store in self.folder.processes():
@@ -82,7 +82,7 @@ class Run:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """Every trial of every study: study, number, state, process, error, value, and each parameter as `params.<name>`."""
+        """Every trial of every study: number, state, process, error, value, and each parameter as `params.<name>`."""
         rows = []
         for name, study in self.folder.studies().items():
             for trial in study.get("trials", []):
