@@ -76,6 +76,8 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
     (wheel,) = wheels.glob("repro-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
+        (scripts,) = (name for name in inside if name.endswith("entry_points.txt"))
+        assert "repro = repro.commands:main" in archive.read(scripts).decode()
         archive.extractall(site)
     for folder in ("conf", "reference_numbers"):
         for path in (TREE / folder).rglob("*.yaml"):

@@ -100,7 +100,8 @@ def shares(times: dict[str, float]) -> str:
     if total <= 0:
         return ""
     parts = [f"{phase} {seconds(value)} ({100 * value / total:.0f} %)" for phase, value in times.items()]
-    return f"Time: {' · '.join(parts)} · together {seconds(total)}"
+    line = f"Time: {' · '.join(parts)} · together {seconds(total)}"
+    return "\n".join(textwrap.wrap(line, 110, subsequent_indent="      "))
 
 
 def printable(text: str, stream: IO[str] | None = None) -> str:

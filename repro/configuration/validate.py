@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,12 +52,18 @@ def _text(value: object) -> str:
     return "" if isinstance(value, str) and value else "text"
 
 
+def _device(value: object) -> str:
+    good = isinstance(value, str) and re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value)
+    return "" if good else "auto, cpu, mps, cuda, or one GPU such as cuda:0"
+
+
 #: Dotted key → what is wrong with a value ("" if nothing is).
 RULES: dict[str, Any] = {
     "runs_folder": _text,
     "keep_going": _flag,
     "questions": _choice("shown", "required"),
     "precision": _choice(*PRECISIONS),
+    "device": _device,
     "threads": _whole_or_null(1),
     "workers": _whole_or_null(1),
     "tracking.wandb": _choice("offline", "online", "disabled"),
@@ -97,7 +104,7 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
         need = rule(value)
         if need:
             fault(key, value, need)
-    phases = plain["phases"]
+    phases = [plain["phases"]] if isinstance(plain["phases"], str) else plain["phases"]
     if not isinstance(phases, list) or not phases or any(phase not in PHASES for phase in phases):
         fault("phases", phases, f"a list of some of {', '.join(PHASES)}")
     least, most = _select(plain, "reproduction.seeds"), _select(plain, "reproduction.max_seeds")

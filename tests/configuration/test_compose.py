@@ -230,5 +230,10 @@ def test_budgets_that_contradict_each_other(folder: Path) -> None:
     assert compose(["paper=tiny", "gauntlet.ablations.names=[no_depth]"])
 
 
+def test_one_phase_needs_no_brackets_and_a_device_is_a_device(folder: Path) -> None:
+    assert compose(["paper=tiny", "phases=data", "device=cuda:1"]).config.phases == "data"
+    assert "device: got 'gpu'" in message(["paper=tiny", "device=gpu"])
+
+
 def test_not_strict_leaves_the_checks_out(folder: Path) -> None:
     assert compose(["paper=tiny", "keep_going=3"], strict=False).config.keep_going == 3
