@@ -250,7 +250,7 @@ def alone_lines(found: Check, bench: Bench, options: Mapping[str, Any]) -> str:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `CheckTimeoutError` after `seconds`; without effect outside the main thread, where signals cannot arrive."""
+    """Raise `CheckTimeoutError` after `seconds`; no effect outside the main thread, where signals cannot arrive."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

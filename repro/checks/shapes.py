@@ -175,11 +175,12 @@ def stages(bench: Bench) -> list[Finding]:
 
 @check(phase="model", family="initial value", component="model")
 def parameter_count(
-    bench: Bench, *, equals: str | int | None = None, names: Mapping[str, float] | None = None, source: str = ""
+    bench: Bench, *, equals: str | int | None = None, names: Mapping[str, str | float] | None = None, source: str = ""
 ) -> Finding:
     """Decides whether the model has as many trainable parameters as the paper's sizes give (shared ones counted once).
 
-    `equals` is a number or an arithmetic expression over `names` (default: the whole numbers of the model's config).
+    `equals` is a number or an arithmetic expression over the values of the model's config; `names` gives those that the
+    config leaves null or does not have, as numbers or expressions. A text such as `norm: pre` counts as `norm_pre` = 1.
     Broken: another count.
     Likely: weight tying lost (copy instead of share) | frozen flag left on (requires_grad False) | layers kept in a plain
     Python list | a layer missing or doubled | biases added or left out
@@ -188,8 +189,15 @@ def parameter_count(
         return not_run("declare {property: parameter_count, equals: <expression of the sizes>} to get it")
     from repro.arithmetic import evaluate
 
-    given = {k: v for k, v in flat(bench.paper.settings.get("model") or {}).items() if isinstance(v, (int, float))}
-    given |= dict(names or {})
+    given: dict[str, float] = {}
+    for key, value in flat(bench.paper.settings.get("model") or {}).items():
+        if isinstance(value, (int, float)):
+            given[key] = value
+        elif isinstance(value, str) and key != "_target_":
+            given[f"{key}_{value}"] = 1
+    for key, default in (names or {}).items():
+        if key not in given:
+            given[key] = float(evaluate(str(default), given))
     expected = round(float(evaluate(str(equals), given)))
     model = bench.model()
     parameters = {
@@ -241,14 +249,20 @@ def bias_groups(parameters: Mapping[int, tuple[str, torch.nn.Parameter]]) -> set
 
 
 @check(phase="model", family="declaration", component="model")
-def tied(bench: Bench, *, parameters: list[str] | None = None, source: str = "") -> Finding:
+def tied(
+    bench: Bench, *, parameters: list[str] | None = None, when: bool = True, source: str = ""
+) -> Finding:
     """Decides whether the named parameters are one tensor, so that a step moves them together.
+
+    `when` is false where the config says that they are not tied, a declared deviation.
 
     Broken: equal values in separate memory, or separate matrices.
     Likely: weight tying lost (copy instead of share) | tying done before a later initialisation replaced the parameter
     """
     if not parameters or len(parameters) < 2:
         return not_run("declare {property: tied, parameters: [<name>, <name>]} to get it")
+    if not when:
+        return not_run("the config says that these parameters are not tied: a deviation that it declares")
     model = bench.model()
     named: dict[str, torch.nn.Parameter] = {}
     for owner, module in bench.modules(model).items():

@@ -1,0 +1,140 @@
+"""A small, fixed piece of a held-out split, handed to the person's `evaluate` in batches of our choosing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from repro.checks.watch import kept
+from repro.contract.bench import Bench, Tensors
+from repro.contract.components import parameters_of
+
+#: Held-out examples that the checks evaluate: enough for unequal batches, few enough to decode in a second.
+EXAMPLES = 6
+
+
+def size_of(bench: Bench, batch: Tensors) -> int:
+    for name, declared in bench.paper.tensors.items():
+        if name in batch and "batch" in declared.axes:
+            return int(batch[name].shape[declared.axes.index("batch")])
+    return 0
+
+
+@dataclass
+class HeldOut:
+    """Stands in for the data component: `batches` yields ours; lists with one entry an example are cut to match.
+
+    Everything else is the person's data object. `asked` records the splits that were read, and how far.
+    """
+
+    data: Any
+    held: list[Tensors]
+    first: int  # examples that are held, the first of the split
+    whole: int  # examples in the split
+    change: Callable[[str], str] | None = None  # applied to every text the data gives
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def batches(self, split: str, model: Any = None) -> Iterator[Tensors]:
+        self.asked.append((split, 0))
+        place = len(self.asked) - 1
+        for number, batch in enumerate(self.held, 1):
+            self.asked[place] = (split, number)
+            yield dict(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.data, name)
+        if name.startswith("__") or not callable(value):
+            return self.cut(value)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            if args and args[0] in ("train", "validation", "test"):
+                self.asked.append((args[0], len(self.held)))
+            return self.cut(value(*args, **kwargs))
+
+        return called
+
+    def cut(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and len(value) == self.whole and self.whole > 0:
+            value = value[: self.first]
+        if self.change is not None:
+            if isinstance(value, str):
+                return self.change(value)
+            if isinstance(value, (list, tuple)) and value and all(isinstance(part, str) for part in value):
+                return type(value)(self.change(part) for part in value)
+        return value
+
+
+def held_out(bench: Bench, split: str = "validation", examples: int = EXAMPLES) -> tuple[Tensors, int] | None:
+    """(the first `examples` of a split as one batch, examples in the split); None where they cannot be counted."""
+
+    def make() -> tuple[Tensors, int] | None:
+        data = bench.data()
+        if "model" in parameters_of(data.batches):
+            return None
+        first: Tensors | None = None
+        whole = 0
+        for batch in bench.batches(split, fresh=False):
+            n = size_of(bench, batch)
+            if n == 0:
+                return None
+            if first is None:
+                first = bench.take(batch, examples)
+            whole += n
+        return (first, whole) if first is not None else None
+
+    return kept(bench, f"held_out {split} {examples}", make)  # type: ignore[no-any-return]
+
+
+def arranged(
+    bench: Bench, sizes: list[int], split: str = "validation", change: Callable[[str], str] | None = None, start: int = 0
+) -> HeldOut | None:
+    """The held-out examples in batches of these sizes."""
+    found = held_out(bench, split, max(EXAMPLES, sum(sizes)))
+    if found is None:
+        return None
+    batch, whole = found
+    n = min(size_of(bench, batch), sum(sizes))
+    pieces, place = [], start
+    for size in sizes:
+        if place < n:
+            pieces.append(bench.take(batch, min(size, n - place), place))
+            place += size
+    return HeldOut(bench.data(), pieces, n, whole, change)
+
+
+def target_pair(bench: Bench, batch: Tensors) -> tuple[str, str] | None:
+    """(output, target): an integer tensor that indexes the last axis of an output, and is no input of the model."""
+    inputs = parameters_of(next(iter(bench.modules(bench.model()).values())).forward)
+    for output in bench.paper.tensors.values():
+        if output.output_of is None or not output.axes:
+            continue
+        for target in bench.paper.tensors.values():
+            if (
+                target.output_of is None
+                and target.name in batch
+                and target.name not in inputs
+                and target.indexes == output.axes[-1]
+                and target.axes == output.axes[:-1]
+            ):
+                return output.name, target.name
+    return None
+
+
+def evaluated(bench: Bench, model: Any, data: Any, split: str = "validation") -> dict[str, float]:
+    """The person's metrics in the bench's precision; global random state starts from the bench's seed."""
+    torch.manual_seed(bench.seed)
+    with bench.precision():
+        return bench.evaluate(model, split, data=data)
+
+
+def evaluated_once(bench: Bench) -> dict[str, float] | None:
+    """The metrics of an untrained model on the held-out examples in one batch; shared, None where there are none."""
+
+    def make() -> dict[str, float] | None:
+        data = arranged(bench, [EXAMPLES])
+        return evaluated(bench, bench.model(), data) if data is not None else None
+
+    return kept(bench, "evaluated once", make)  # type: ignore[no-any-return]
