@@ -77,8 +77,13 @@ def described(finding: Finding) -> list[str]:
 
 
 def mirror(context: PhaseContext) -> None:
-    """Mirror the run to W&B and say what it takes to upload it; a mirror that cannot start is said once."""
-    from repro.tracking.wandb_mirror import mirror_run
+    """Copy what is new to W&B; a mirror that cannot start says so once, and nothing else changes."""
+    from repro.tracking.wandb_mirror import WandbMirror
 
-    for line in mirror_run(context.folder, context.settings.get("tracking") or {}):
-        context.display.note(line)
+    mirrored = WandbMirror(context.folder, context.settings.get("tracking") or {}, context.display.note)
+    try:
+        mirrored.mirror()
+    finally:
+        mirrored.close()
+    if mirrored.sync_command:
+        context.display.note(f"W&B, offline: {mirrored.sync_command}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,17 @@ def open_folder(composed: Composed, paper: Paper, command: str) -> RunFolder:
         "arxiv": about.get("arxiv", ""),
         "scale": (paper.settings.get("scale") or {}).get("name", ""),
         "data": (paper.settings.get("dataset") or {}).get("name", ""),
-        "command": command,
+        "command": command_of(command, composed.typed),
         "overrides": composed.typed,
         "harness_version": __version__,
     }
     config = OmegaConf.to_yaml(masked(composed.config))
     return RunFolder.create(paper.settings["runs_folder"], paper.name, run_id(composed.config), description, config)
+
+
+def command_of(command: str, typed: list[str]) -> str:
+    """The command line as it can be typed again, its secrets masked."""
+    return shlex.join(["python", "-m", "repro", command, *typed])
 
 
 def table_path(paper: Paper) -> Path | None:

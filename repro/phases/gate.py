@@ -97,6 +97,8 @@ def conclude(
 
 def counts(findings: list[Finding]) -> str:
     """ "9 checks", with what did not pass named: "9 checks, 1 warned, 2 not run"."""
+    if not findings:
+        return ""
     ran = [f for f in findings if f.outcome is not Outcome.NOT_RUN]
     parts = [f"{len(ran)} check{'s' if len(ran) != 1 else ''}"]
     for outcome, word in (
