@@ -222,7 +222,7 @@ def panel_figure(panel: tree.Panel) -> Markup:
     label = f"{name} over updates: {told}"
     return tag(
         "div",
-        tag("h4", capital(name), tag("span", " log scale", class_="unit") if log else None),
+        tag("h3", capital(name), tag("span", " log scale", class_="unit") if log else None),
         tag("small", told),
         plots.trajectory(panel, label),
         class_="panel only" if len(panel.curves) == 1 else "panel",
@@ -303,7 +303,7 @@ def rates(report: tree.Report, names: Names) -> Section | None:
             "div",
             tag(
                 "div",
-                tag("h4", capital(study.objective)),
+                tag("h3", capital(study.objective)),
                 plots.rates(study, label),
                 tag("p", "learning rate, log scale", class_="axisname"),
                 class_="rateplot",
@@ -354,7 +354,7 @@ def ablation_lede(effects: Sequence[tree.Effect], metric: str) -> str:
     for sign, verb in ((-1, "lowers"), (1, "raises")):
         found = [effect for effect in clear if (effect.mean or 0) * sign > 0]
         if found:
-            also = f", {plural(len(found) - 1, 'other', 'others')} too" if len(found) > 1 else ""
+            also = f", {plural(len(found) - 1, 'other does', 'others do')} too" if len(found) > 1 else ""
             size = words.change(abs(found[0].mean or 0)).lstrip("+")
             told.append(f"{spoken_name(found[0].name)} {verb} {metric} by {size}{also}")
     unclear = len(measured) - len(clear)

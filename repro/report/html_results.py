@@ -296,8 +296,8 @@ def facts(report: tree.Report, names: Names) -> Section | None:
         )
         body.append(folded(summary(row), provenance(row)))
     lede = (
-        f"{holds} of {plural(len(rows), 'fact')} {'holds' if len(rows) == 1 else 'hold'}. Facts follow from the paper by "
-        "arithmetic or by counting; they are never among the printed results."
+        f"{holds} of {plural(len(rows), 'fact')} {'holds' if len(rows) == 1 else 'hold'}. Facts follow from the paper "
+        "by arithmetic or by counting; they are never among the printed results."
     )
     note = "Band: half a unit of the last printed digit, or the tolerance of the record."
     return section(

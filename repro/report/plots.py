@@ -41,7 +41,7 @@ def value_scale(panel: tree.Panel) -> Scale:
     return Scale.linear(finite, most=4)
 
 
-def frame(x: Scale, y: Scale, x_text: list[tuple[float, str]], height: int) -> list[Content]:
+def frame(x: Scale, y: Scale, x_text: list[tuple[float, str]], height: int, gap: float = 0.2) -> list[Content]:
     """Grid and labels; y labels stand left of the plot, x labels below it."""
     parts: list[Content] = []
     for tick in y.ticks:
@@ -52,8 +52,8 @@ def frame(x: Scale, y: Scale, x_text: list[tuple[float, str]], height: int) -> l
     right = 9.0
     for value, text in reversed(x_text):
         at = x.at(value)
-        # labels of five digits would touch in the narrowest panel; the one at the end lies wholly left of its tick
-        if right - at < (0.3 if right > 0.97 else 0.2):
+        # labels nearer than `gap` would touch in the narrowest panel; the one at the end lies wholly left of its tick
+        if right - at < (1.5 * gap if right > 0.97 else gap):
             continue
         right = at
         anchor = "start" if at < 0.03 else "end" if at > 0.97 else "middle"
@@ -136,7 +136,7 @@ def rates(study: tree.RateStudy, label: str, height: int = 236) -> Markup:
     if study.usable:
         left, right = (100 * x.at(end) for end in study.usable)
         parts.append(tag("rect", class_="usable", x=pc(left), width=pc(max(right - left, 0.4)), y=0, height="100%"))
-    parts += frame(x, y, [(tick, power(tick)) for tick in x.ticks], height)
+    parts += frame(x, y, [(tick, power(tick)) for tick in x.ticks], height, gap=0.12)
     if study.paper:
         at = 100 * x.at(study.paper)
         parts.append(tag("line", class_="paper", x1=pc(at), x2=pc(at), y1=-20, y2="100%"))

@@ -118,8 +118,9 @@ def seeds_line(row: tree.Row) -> str:
     shown = style(row)
     text = " ".join(shown.show(value, suffix=False) for value in row.values)
     if len(row.values) > 1 and row.ours is not None and all(abs(v) != float("inf") and v == v for v in row.values):
-        mean = sum(row.values) / len(row.values)
-        deviation = (sum((v - mean) ** 2 for v in row.values) / (len(row.values) - 1)) ** 0.5
+        from statistics import stdev  # exact in rationals, so that nothing overflows
+
+        deviation = stdev(row.values)
         text += f" · standard deviation {shown.show(deviation, suffix=False)}"
     return text
 

@@ -1,0 +1,76 @@
+"""JSON against its schema, Markdown for a pull request, and the terminal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import repro.report
+from repro.report import json_report, markdown, terminal
+from repro.report.collect import collect
+from tests.report.test_html import HOSTILE, measured, report_of
+
+SCHEMA = json.loads((Path(repro.report.__file__).parent / "schema.json").read_text("utf-8"))
+
+
+def test_the_published_schema_is_the_one_of_the_records() -> None:
+    assert json_report.schema() == SCHEMA
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["transformer", "gallery"])
+def test_json_keeps_the_schema(name: str, request: pytest.FixtureRequest) -> None:
+    report = collect(request.getfixturevalue(name))
+    document = json.loads(json_report.render(report))
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    assert document["sentence"] == report.sentences[0]
+    assert sum(document["tally"]["results"].values()) == len(report.results)
+
+
+def test_the_schema_refuses_another_verdict(gallery: Path) -> None:
+    document = json.loads(json_report.render(collect(gallery)))
+    document["rows"][0]["verdict"] = "almost"
+    with pytest.raises(jsonschema.ValidationError, match="almost"):
+        jsonschema.Draft202012Validator(SCHEMA).validate(document)
+
+
+def test_markdown_says_the_sentence_first_and_every_row(gallery: Path) -> None:
+    report = collect(gallery)
+    text = markdown.render(report)
+    assert text.splitlines()[0] == f"### {report.sentences[0]}"
+    assert (
+        "| ▼ worse |" in text and "◐ undecided: 12 more seeds expected to decide; edited: seed budget 10 → 15" in text
+    )
+    assert text.count("<details>") == text.count("</details>")
+    assert all(markdown.text(row.label) in text for row in report.results)
+
+
+def test_markdown_keeps_user_text_in_its_cell() -> None:
+    row = measured((90.0,), label=f"a | b\n# c `d` {HOSTILE} [x](y)", command="```\n# boo")
+    text = markdown.render(replace(report_of(row), commands=()))
+    [line] = [line for line in text.splitlines() if "a \\| b" in line]
+    assert line.replace("\\|", "").count("|") == 8
+    assert "<script" not in text and "\\[x\\](y)" in text
+    assert markdown.code("```").startswith("````sh\n")
+
+
+def test_terminal_of_the_laptop_run(transformer: Path) -> None:
+    text = terminal.render(collect(transformer), Path("runs/transformer/3f9a1c"))
+    lines = text.splitlines()
+    assert lines[0] == "None of 24 printed results tested."
+    assert "… 23 not run: all rows are in the report" in text
+    assert "3.28e18" in text and "match (fact)" in text and "paper inconsistent (fact): no one vocabulary" in text
+    assert "not run: python -m repro run paper=transformer scale=paper (96 P100-hours in the paper)" in text
+    assert "holds (other setting)" in text
+    assert "Report: runs/transformer/3f9a1c/report.html" in text
+    assert lines[-1] == "Next: python -m repro run paper=transformer scale=paper"
+    assert "\x1b" not in text and "\x1b[34m" in terminal.render(collect(transformer), colour=True)
+
+
+def test_terminal_shows_what_is_wrong_before_what_is_right(gallery: Path) -> None:
+    text = terminal.render(collect(gallery), most=3)
+    assert "worse" in text and "better" in text and "undecided" in text and "match" in text.splitlines()[-2]
