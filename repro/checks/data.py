@@ -1,0 +1,523 @@
+"""Data checks: declared tensors in every split, no leakage, order, shift, end markers, pairs that stay pairs, resuming."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from repro.checks.inputs import component_location, forward_inputs, index_size, known_sizes, loss_inputs
+from repro.checks.modules import near
+from repro.checks.passes import SPLITS, needs_acting, passes, passes_of_seed, stream
+from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.contract.bench import Bench
+from repro.contract.declarations import TensorDeclaration
+from repro.findings import Finding
+
+BATCHES = 20  # of each split, for what must hold in every batch
+ACTING = "the data come from acting: two passes are two experiences"
+
+
+@check(phase="data", family="declaration", component="data")
+def declared_tensors(bench: Bench) -> list[Finding]:
+    """Decides whether every batch, made up or real, holds the declared tensors: axes, dtype, range, padding at the end.
+
+    Broken: a tensor missing or not declared, sizes of one axis that disagree, an index outside its table, padding inside.
+    Likely: padding on the wrong side | an index beyond the vocabulary | labels counted from 1 | float where integers are needed
+    """
+    findings = []
+    synthetic = [bench.synthetic(n, seed) for n, seed in ((1, 0), (4, 1))]
+    findings.append(judge_batches(bench, "synthetic", synthetic))
+    for split in SPLITS:
+        batches = [dict(batch) for batch in islice(stream(bench, bench.data(fresh=True), split), BATCHES)]
+        if not batches:
+            findings.append(
+                failed(
+                    f"batches({split!r}) yields nothing",
+                    expected="at least one batch",
+                    observed="none",
+                    threshold="exact",
+                    location=component_location(bench, "data"),
+                )
+            )
+        else:
+            findings.append(judge_batches(bench, split, batches))
+    return findings
+
+
+def judge_batches(bench: Bench, origin: str, batches: list[dict[str, Tensor]]) -> Finding:
+    faults: dict[str, str] = {}
+    for batch in batches:
+        for name, fault in faults_of(bench, batch):
+            faults.setdefault(f"{name}: {fault.split(':')[0]}", f"{name}: {fault}")
+    shapes = ", ".join(f"{n} {list(v.shape)}" for n, v in batches[0].items() if isinstance(v, Tensor))
+    names = sorted({text.split(":")[0] for text in faults.values()})
+    fields: dict[str, Any] = {
+        "component": names[0] if len(names) == 1 and names[0] in bench.paper.tensors else "data",
+        "expected": "tensors as declared",
+        "threshold": "exact",
+        "location": component_location(bench, "data"),
+    }
+    if not faults:
+        return passed(f"{origin}: {len(batches)} batches as declared", observed=shapes, **fields)
+    return failed(f"{origin}: {'; '.join(list(faults.values())[:4])}", observed=shapes, **fields)
+
+
+def faults_of(bench: Bench, batch: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(tensor, fault) of one batch against the declarations."""
+    declared = bench.paper.tensors
+    faults = []
+    for name in batch:
+        if name not in declared:
+            faults.append((name, f"not declared under `tensors:`. {near(name, declared)}".strip()))
+    for name, declaration in declared.items():
+        needed = declaration.output_of is None and not declaration.optional and declaration.random is None
+        if needed and name not in batch:
+            faults.append((name, "declared, but missing from the batch"))
+    sizes: dict[str, int] = {}
+    config = known_sizes(bench)
+    for name, value in batch.items():
+        if name not in declared:
+            continue
+        if not isinstance(value, Tensor):
+            faults.append((name, f"a {type(value).__name__}, need a tensor"))
+            continue
+        faults += [(name, fault) for fault in tensor_faults(bench, declared[name], value, sizes, config)]
+    return faults
+
+
+def tensor_faults(
+    bench: Bench, declaration: TensorDeclaration, value: Tensor, sizes: dict[str, int], config: Mapping[str, int]
+) -> list[str]:
+    if value.dim() != len(declaration.axes):
+        return [f"shape: {list(value.shape)}, declared {list(declaration.axes)}"]
+    faults = []
+    for axis, size in zip(declaration.axes, value.shape, strict=True):
+        need = axis if isinstance(axis, int) else sizes.setdefault(axis, size)
+        if size != need:
+            faults.append(f"axis {axis}: size {size}, elsewhere {need}")
+    kind = str(value.dtype).removeprefix("torch.")
+    if declaration.is_floating != value.is_floating_point() or (not declaration.is_floating and kind != declaration.dtype):
+        faults.append(f"dtype: {kind}, declared {declaration.dtype}")
+    if value.is_floating_point() and not bool(value.isfinite().all()):
+        faults.append("values: NaN or infinite")
+    if value.numel() == 0:
+        return [*faults, f"shape: empty {list(value.shape)}"]
+    low, high = float(value.min()), float(value.max())
+    if declaration.indexes is not None and not declaration.is_floating:
+        size = index_size(bench, declaration, {**config, **sizes})
+        allowed_low = min(0, int(declaration.padding)) if declaration.padding is not None else 0
+        if low < allowed_low or (size is not None and high >= size):
+            faults.append(f"indexes: {low:.0f} … {high:.0f}, outside the {size} of {declaration.indexes}")
+    if declaration.range is not None and (low < declaration.range[0] or high > declaration.range[1]):
+        faults.append(f"range: {low:.4g} … {high:.4g}, declared {declaration.range[0]} … {declaration.range[1]}")
+    if declaration.padding is not None and value.dim() == 2 and declaration.axes[0] == "batch":
+        real = value != declaration.padding
+        inside = bool((real[:, 1:] & ~real[:, :-1]).any())
+        if inside:
+            faults.append("padding: stands before real values, need it at the end only")
+        if not bool(real.any(dim=1).all()):
+            faults.append("padding: a whole row is padding")
+    return faults
+
+
+@check(phase="data", family="data", component="data")
+def splits_disjoint(bench: Bench) -> list[Finding]:
+    """Decides whether validation and test hold examples of the training set.
+
+    Broken: more exact copies than the training set has of its own examples.
+    Likely: validation indices overlap the training ones | split made after augmentation or oversampling | the same file read
+    for two splits
+    """
+    if needs_acting(bench):
+        return [not_run(ACTING)]
+    if bench.paper.settings.get("splits", {}).get("by", "loader") != "loader":
+        return [not_run("splits are masks on one graph: their overlap is a check of the masks")]
+    train = passes(bench, "train")[0]
+    counts = Counter(train.examples)
+    repeated = sum(n for n in counts.values() if n > 1)
+    own = repeated / max(1, len(train.examples))
+    findings = []
+    held: dict[str, set[Any]] = {}
+    for split in ("validation", "test"):
+        other = passes(bench, split)[0]
+        held[split] = set(other.examples)
+        findings.append(judge_overlap(bench, f"{split} and train", other.examples, set(counts), own, other.said, train.said))
+    findings.append(
+        judge_overlap(bench, "test and validation", passes(bench, "test")[0].examples, held["validation"], own, "", "")
+    )
+    return findings
+
+
+def judge_overlap(
+    bench: Bench, pair: str, examples: list[Any], others: set[Any], own: float, said: str, said_train: str
+) -> Finding:
+    shared = sum(example in others for example in examples)
+    n = max(1, len(examples))
+    # If splits were drawn at random, a held-out example has a copy in train as often as a training example has one.
+    limit = own + 5 * math.sqrt(max(own * (1 - own), 1 / n) / n)
+    fields: dict[str, Any] = {
+        "expected": f"{pair} share no example, beyond the {own:.2%} of exact copies inside train",
+        "observed": f"{shared} of {n} are shared" + (f" ({said}; train {said_train})" if said else ""),
+        "threshold": f"{limit:.2%}: the share of copies inside train plus 5 standard errors",
+        "location": component_location(bench, "data"),
+    }
+    if shared == 0:
+        return passed(f"{pair} share nothing", **fields)
+    if shared / n <= limit and own > 0:
+        return warned(f"{pair} share {shared} exact copies, as common as copies inside train", **fields)
+    return failed(f"{pair} overlap: {shared} of {n} examples", **fields)
+
+
+@check(phase="data", family="round trip", component="data")
+def validation_repeats(bench: Bench) -> list[Finding]:
+    """Decides whether validation and test give the same examples in the same order each time.
+
+    Broken: two passes differ.
+    Likely: augmentation active on the validation split | validation shuffled | stored data changed in place by a pass
+    """
+    if needs_acting(bench):
+        return [not_run(ACTING)]
+    findings = []
+    for split in ("validation", "test"):
+        first, second = passes(bench, split, 2)
+        fields: dict[str, Any] = {
+            "expected": f"two passes over {split} are equal",
+            "threshold": "exact",
+            "location": component_location(bench, "data"),
+        }
+        if first.complete and second.complete and len(first.examples) != len(second.examples):
+            findings.append(
+                failed(
+                    f"two passes over {split} differ in length",
+                    observed=f"{len(first.examples)}, then {len(second.examples)} examples",
+                    likely=("an iterator that is exhausted after one pass", "stored data changed in place by a pass"),
+                    **fields,
+                )
+            )
+            continue
+        different = sum(a != b for a, b in zip(first.examples, second.examples, strict=False))
+        if not different:
+            findings.append(passed(f"{split} repeats: {first.said}", observed="no difference", **fields))
+            continue
+        shuffled = Counter(first.examples) == Counter(second.examples)
+        likely = ("validation shuffled",) if shuffled else ("augmentation active on the validation split", "stored data changed in place by a pass")
+        findings.append(
+            failed(
+                f"{split} gives other {'order' if shuffled else 'examples'} in a second pass",
+                observed=f"{different} of {len(first.examples)} examples differ",
+                likely=likely,
+                **fields,
+            )
+        )
+    return findings
+
+
+@check(phase="data", family="data", component="data")
+def train_shuffled(bench: Bench) -> Finding:
+    """Decides whether training sees its examples in another order each pass.
+
+    Broken: two passes in the same order.
+    Likely: training loader not shuffled on sorted labels (shuffle=False) | the generator is seeded anew at each pass
+    """
+    if needs_acting(bench):
+        return not_run(ACTING)
+    first, second = passes(bench, "train", 2)
+    n = min(len(first.examples), len(second.examples))
+    fields: dict[str, Any] = {
+        "expected": "two training passes in different orders",
+        "threshold": "half of the places: random orders of n examples agree in about one place",
+        "location": component_location(bench, "data"),
+    }
+    if n < 10 or len(set(first.examples)) < 10:
+        return not_run(f"the training set has {n} examples: too few to see an order")
+    same = sum(a == b for a, b in zip(first.examples, second.examples, strict=False))
+    fields["observed"] = f"{same} of {n} examples stand at the same place"
+    if same <= n / 2:
+        return passed(f"training is shuffled anew each pass ({first.said})", **fields)
+    return failed("two training passes have the same order", **fields)
+
+
+@check(phase="data", family="data", component="data")
+def train_examples_repeat(bench: Bench) -> Finding:
+    """Decides whether a second training pass holds the same examples as the first.
+
+    Broken: examples that change from pass to pass although no augmentation is declared.
+    Likely: in-place op changes the stored data set | examples dropped or doubled at the end of a pass | inputs shuffled without
+    the labels
+    """
+    if needs_acting(bench):
+        return not_run(ACTING)
+    if any(p.name == "augmented" for p in bench.paper.properties):
+        return not_run("training is declared augmented: its examples change by design")
+    first, second = passes(bench, "train", 2)
+    if not (first.complete and second.complete):
+        return not_run(f"a pass takes longer than this check may read ({first.said})")
+    a, b = Counter(first.examples), Counter(second.examples)
+    lost, new = sum((a - b).values()), sum((b - a).values())
+    fields: dict[str, Any] = {
+        "expected": "two training passes hold the same examples",
+        "observed": f"{lost} of {len(first.examples)} missing in the second pass, {new} new",
+        "threshold": "exact",
+        "location": component_location(bench, "data"),
+    }
+    if not lost and not new:
+        return passed(f"two training passes hold the same {len(first.examples):,} examples", **fields)
+    broken = [name for name in first.names if Counter(first.column(name)) != Counter(second.column(name))]
+    if not broken:
+        return failed("examples are paired anew in a second pass", **{**fields, "likely": ("inputs shuffled without the labels",)})
+    if lost == new and floating_only(bench, broken):
+        return warned(
+            f"{', '.join(broken)} change from pass to pass: declare {{property: augmented, tensor: {broken[0]}}} if so meant",
+            **fields,
+        )
+    if lost and new:
+        return failed(
+            f"{', '.join(broken)} change from one training pass to the next",
+            **{**fields, "likely": ("in-place op changes the stored data set", "augmentation that is not declared")},
+        )
+    if len(second.examples) < len(first.examples) and lost <= len(first.examples) / max(1, first.batches):
+        return warned("the last, smaller batch comes in one pass and not in the other", **fields)
+    return failed("training passes differ in their examples", **{**fields, "likely": ("examples dropped or doubled at the end of a pass", "in-place op changes the stored data set")})
+
+
+def floating_only(bench: Bench, names: list[str]) -> bool:
+    return all(bench.paper.tensors[name].is_floating for name in names if name in bench.paper.tensors)
+
+
+@check(phase="data", family="data", component="data")
+def pairs_stay_pairs(bench: Bench) -> list[Finding]:
+    """Decides whether inputs keep their targets when the order changes: over two passes and another seed.
+
+    Broken: the same input comes with another target.
+    Likely: inputs shuffled without the labels | labels permuted once at loading with a random seed | an index shared by two
+    differently sorted lists
+    """
+    if needs_acting(bench):
+        return [not_run(ACTING)]
+    first, second = passes(bench, "train", 2)
+    other = passes_of_seed(bench, "train", 1)
+    inputs = [n for n in forward_inputs(bench, {n: torch.empty(0) for n in first.names})]
+    targets = [n for n in loss_inputs(bench) if n in first.names and n not in inputs]
+    shifts = {(p.options.get("input"), p.options.get("output")) for p in bench.paper.properties if p.name == "shifted"}
+    pairs = [(i, t) for i in inputs for t in targets if (i, t) not in shifts] + [
+        (a, b) for a in inputs for b in inputs if a < b and any(b == i for i, _ in shifts)
+    ]
+    if not pairs:
+        return [not_run("no batch tensor goes to the model and another to the loss")]
+    findings = []
+    for x, y in pairs:
+        known: dict[bytes, set[bytes]] = {}
+        for a, b in zip(first.column(x), first.column(y), strict=True):
+            known.setdefault(a, set()).add(b)
+        common = wrong = 0
+        for later in (second, other):
+            if x not in later.names or y not in later.names:
+                continue
+            for a, b in zip(later.column(x), later.column(y), strict=True):
+                if a in known:
+                    common += 1
+                    wrong += b not in known[a]
+        ambiguous = sum(len(found) > 1 for found in known.values()) / max(1, len(known))
+        fields: dict[str, Any] = {
+            "expected": f"each {x} keeps its {y} in a second pass and under another seed",
+            "observed": f"{wrong} of {common} come with another {y}",
+            "threshold": f"{ambiguous:.2%} of inputs have several targets by themselves, plus 5 standard errors",
+            "location": component_location(bench, "data"),
+        }
+        limit = ambiguous + 5 * math.sqrt(max(ambiguous, 1 / max(1, common)) / max(1, common)) if ambiguous or not first.complete else 0.0
+        if common == 0:
+            findings.append(not_run(f"no {x} comes twice (augmented, or drawn anew)"))
+        elif wrong / common <= limit:
+            findings.append(passed(f"{x} and {y} stay paired", **fields))
+        else:
+            findings.append(failed(f"{x} and {y} do not stay paired", **fields))
+    return findings
+
+
+@check(phase="data", family="round trip", component="data")
+def stream_resumes(bench: Bench) -> Finding:
+    """Decides whether the training stream continues after load_state_dict with the batch it would have given.
+
+    Broken: a fresh object with the saved state gives another next batch.
+    Likely: the position in the pass is not saved | the order of the pass is drawn anew after loading | the generator's state is
+    not saved
+    """
+    data = bench.data(fresh=True)
+    if not callable(getattr(data, "state_dict", None)) or not callable(getattr(data, "load_state_dict", None)):
+        return not_run("give data state_dict() and load_state_dict() to get it: a killed run resumes where it stood")
+    if needs_acting(bench):
+        return not_run(ACTING)
+    reading = stream(bench, data, "train")
+    for _ in islice(reading, 3):
+        pass
+    state = data.state_dict()
+    expected = [dict(batch) for batch in islice(reading, 2)]
+    other = bench.paper.build_data(bench.seed + 1)  # another seed: everything must come from the state
+    other.load_state_dict(state)
+    ours = [dict(batch) for batch in islice(stream(bench, other, "train"), 2)]
+    fields: dict[str, Any] = {
+        "expected": "batches 4 and 5 after state_dict() and load_state_dict() into a fresh object",
+        "threshold": "exact",
+        "location": component_location(bench, "data"),
+    }
+    if not expected:
+        return not_run("the training set has 3 batches or fewer")
+    equal = len(ours) == len(expected) and all(
+        a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a) for a, b in zip(expected, ours, strict=True)
+    )
+    if equal:
+        return passed("the training stream resumes at the right batch", observed="equal", **fields)
+    return failed("the training stream resumes somewhere else", observed="other batches", **fields)
+
+
+@check(phase="data", family="data", component="data")
+def shifted(bench: Bench, *, input: str = "", output: str = "", source: str = "") -> list[Finding]:
+    """Decides whether the output sequence is the input shifted by one: position t must predict what t + 1 is given.
+
+    Broken: the two are equal, or shifted by another amount.
+    Likely: teacher forcing without the shift (input and target are the same) | language-model window without the shift |
+    shifted twice | the target is cut at the wrong end
+    """
+    if not input or not output:
+        return [not_run("declare {property: shifted, input: target_input, output: target_output} to get it")]
+    findings = []
+    for origin in ("synthetic", *SPLITS):
+        if origin == "synthetic":
+            batches = [bench.synthetic(8)]
+        else:
+            batches = [dict(b) for b in islice(stream(bench, bench.data(fresh=True), origin), BATCHES)]
+        findings.append(judge_shift(bench, origin, batches, input, output, source))
+    return findings
+
+
+def judge_shift(
+    bench: Bench, origin: str, batches: list[dict[str, Tensor]], input: str, output: str, source: str
+) -> Finding:
+    wrong = equal = total = 0
+    for batch in batches:
+        if input not in batch or output not in batch:
+            return not_run(f"{origin}: no {input} and {output} in the batch")
+        x, y = batch[input], batch[output]
+        padding = bench.paper.tensors[input].padding
+        end = bench.paper.tensors[output].padding
+        real = x[:, 1:] != padding if padding is not None else torch.ones_like(x[:, 1:], dtype=torch.bool)
+        wrong += int((x[:, 1:] != y[:, :-1])[real].sum()) if x.shape == y.shape else 1
+        total += int(real.sum())
+        if x.shape == y.shape:
+            both = y != end if end is not None else torch.ones_like(y, dtype=torch.bool)
+            equal += int((x == y)[both].all())
+    fields: dict[str, Any] = {
+        "component": output,
+        "expected": f"{output}[t] = {input}[t + 1] at every real position" + (f" ({source})" if source else ""),
+        "observed": f"{wrong} of {total} positions differ" + (f"; {equal} of {len(batches)} batches have {output} = {input}" if equal else ""),
+        "threshold": "exact",
+        "location": component_location(bench, "data"),
+    }
+    if not wrong and not equal:
+        return passed(f"{origin}: {output} is {input} shifted by one", **fields)
+    if equal:
+        likely = (
+            "teacher forcing without the shift (input and target are the same)",
+            "language-model window without the shift",
+            "the target is cut at the wrong end",
+        )
+        return failed(f"{origin}: {output} is {input} itself: the model only has to copy", likely=likely, **fields)
+    return failed(
+        f"{origin}: {output} is not {input} shifted by one",
+        likely=("shifted twice", "the target is cut at the wrong end", "teacher forcing without the shift"),
+        **fields,
+    )
+
+
+@check(phase="data", family="data", component="data")
+def end_marker(bench: Bench, *, tensor: str = "", value: int | None = None) -> list[Finding]:
+    """Decides whether every sequence ends with the end marker, so that the model can learn to stop.
+
+    Broken: a last real token that is something else.
+    Likely: EOS not appended to targets | EOS cut off by truncation | EOS appended after padding
+    """
+    if not tensor or tensor not in bench.paper.tensors:
+        return [not_run("declare {property: end_marker, tensor: target_output, value: <id>} to get it")]
+    padding = bench.paper.tensors[tensor].padding
+    findings = []
+    for origin in ("synthetic", *SPLITS):
+        if origin == "synthetic":
+            batches = [bench.synthetic(8)]
+        else:
+            batches = [dict(b) for b in islice(stream(bench, bench.data(fresh=True), origin), BATCHES)]
+        last: Counter[int] = Counter()
+        for batch in batches:
+            rows = batch[tensor]
+            real = rows != padding if padding is not None else torch.ones_like(rows, dtype=torch.bool)
+            at = (real * torch.arange(1, rows.shape[1] + 1)).amax(dim=1) - 1
+            last.update(rows.gather(1, at.clamp_min(0)[:, None]).flatten().tolist())
+        marker = value if value is not None else last.most_common(1)[0][0]
+        n, right = sum(last.values()), last[marker]
+        fields: dict[str, Any] = {
+            "component": tensor,
+            "expected": f"the last real value of every {tensor} is {marker}",
+            "observed": f"{n - right} of {n} end with something else",
+            "threshold": "exact",
+            "location": component_location(bench, "data"),
+        }
+        if right == n:
+            findings.append(passed(f"{origin}: {n} of {n} {tensor} end with {marker}", **fields))
+        else:
+            findings.append(failed(f"{origin}: {n - right} of {n} {tensor} have no end marker", **fields))
+    return findings
+
+
+@check(phase="data", family="data", component="data")
+def augmented(bench: Bench, *, tensor: str = "") -> Finding:
+    """Decides whether training examples are augmented anew in each pass.
+
+    Broken: two passes hold the same examples.
+    Likely: augmentation RNG created once per data set object | augmentation not applied
+    """
+    if not tensor:
+        return not_run("declare {property: augmented, tensor: …} to get it")
+    first, second = passes(bench, "train", 2)
+    if tensor not in first.names:
+        return not_run(f"no tensor {tensor} in the training batches")
+    shared = len(set(first.column(tensor)) & set(second.column(tensor))) / max(1, len(set(first.column(tensor))))
+    fields: dict[str, Any] = {
+        "expected": f"{tensor} differs between passes",
+        "observed": f"{shared:.1%} of the first pass come again unchanged",
+        "threshold": "50 %: a flip leaves half, a crop fewer",
+        "location": component_location(bench, "data"),
+    }
+    if shared <= 0.75:
+        return passed(f"{tensor} is augmented anew each pass", **fields)
+    return failed(f"{tensor} is the same in every pass", **fields)
+
+
+@check(phase="data", family="round trip", component="data")
+def synthetic_repeats(bench: Bench) -> Finding:
+    """Decides whether synthetic(n, seed) gives n examples that depend on the seed alone.
+
+    Broken: the same seed gives two batches, or two seeds the same.
+    Likely: random numbers from the global generator | the seed is not used
+    """
+    one, again, other = bench.synthetic(4, 1), bench.synthetic(4, 1), bench.synthetic(4, 2)
+    sizes = {
+        value.shape[bench.paper.tensors[name].axes.index("batch")]
+        for name, value in one.items()
+        if name in bench.paper.tensors and "batch" in bench.paper.tensors[name].axes
+    }
+    same = all(torch.equal(one[k], again[k]) for k in one)
+    differs = any(one[k].shape != other[k].shape or not torch.equal(one[k], other[k]) for k in one)
+    fields: dict[str, Any] = {
+        "expected": "4 examples; the same seed gives the same batch, another seed another",
+        "observed": f"sizes {sorted(sizes)}; {'same' if same else 'different'} for one seed, {'different' if differs else 'same'} for another",
+        "threshold": "exact",
+        "location": component_location(bench, "data"),
+    }
+    if same and differs and sizes == {4}:
+        return passed("synthetic batches depend on their seed alone", **fields)
+    return failed("synthetic batches do not depend on n and the seed alone", **fields)

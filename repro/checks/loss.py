@@ -1,0 +1,493 @@
+"""Value checks of the loss: known inputs and outputs, its floor, ln C, which target each output is held to, its scale."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repro.checks import tolerance
+from repro.checks.gradient import no_graph, outputs_for_loss
+from repro.checks.inputs import component_location, loss_inputs, other_values, real_places
+from repro.checks.modules import near
+from repro.checks.oracle import judge_loss
+from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.contract.bench import Bench
+from repro.errors import ComponentError
+from repro.findings import Finding, Outcome
+from repro.oracles import cross_entropy as oracle
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A term of the loss that is a cross entropy: `logits` has one axis more than `targets`, the classes."""
+
+    term: str
+    logits: str
+    targets: str
+    smoothing: float | None  # None: not declared
+    padding: int | None
+
+
+def classifications(bench: Bench) -> list[Classification]:
+    """Declared ones (properties named loss_value), else those whose tensors say so: targets index the logits' last axis."""
+    found = []
+    for declared in bench.paper.properties:
+        if declared.name == "loss_value":
+            o = declared.options
+            padding = o.get("padding")
+            found.append(Classification(o.get("term", "total"), o.get("logits", ""), o.get("targets", ""), float(o.get("smoothing", 0.0)), padding))
+    if found:
+        return found
+    tensors = bench.paper.tensors
+    taken = loss_inputs(bench)
+    for logits in taken:
+        declared_logits = tensors[logits]
+        if declared_logits.output_of is None or not declared_logits.is_floating or not declared_logits.axes:
+            continue
+        for targets in taken:
+            declared_targets = tensors[targets]
+            if declared_targets.output_of is not None or declared_targets.is_floating:
+                continue
+            if declared_targets.axes == declared_logits.axes[:-1] and declared_targets.indexes == declared_logits.axes[-1]:
+                padding = declared_targets.padding
+                found.append(Classification("total", logits, targets, None, None if padding is None else int(padding)))
+    return found
+
+
+WHY_NOT = "declare {property: loss_value, term: total, logits: …, targets: …, smoothing: …, padding: …} to get it"
+
+
+@check(phase="loss", family="oracle", component="loss")
+def loss_value(
+    bench: Bench,
+    *,
+    term: str = "total",
+    logits: str = "",
+    targets: str = "",
+    smoothing: float = 0.0,
+    padding: int | None = None,
+    source: str = "",
+) -> list[Finding]:
+    """Decides whether a term of the loss is the label-smoothed cross entropy: on random logits, on equal ones (ln C), at its floor.
+
+    Broken: another value than one target at a time in float64.
+    Likely: padding counted in the loss | labels shifted twice | sum instead of mean reduction | softmax before the cross
+    entropy
+    """
+    if not logits or not targets:
+        return [not_run(WHY_NOT)]
+    for name in (logits, targets):
+        if name not in bench.paper.tensors:
+            return [not_run(f"properties: loss_value names {name!r}, not declared. {near(name, bench.paper.tensors)}")]
+    batch, outputs = outputs_for_loss(bench)
+    generator = torch.Generator().manual_seed(8)
+    shape = outputs[logits].shape
+    classes = shape[-1]
+    random = torch.randn(shape, generator=generator, dtype=torch.float64) * 2
+    findings = []
+    flat_targets = batch[targets].flatten().numpy()
+    label = torch.from_numpy(np.array([oracle.smoothed_label(int(t), classes, smoothing) for t in flat_targets]))
+    perfect = label.clamp_min(1e-12).log().reshape(shape)
+    cases = {
+        "random logits": random,
+        f"equal logits: ln {classes} = {math.log(classes):.4f}": torch.zeros_like(random),
+        f"perfect logits: the floor {oracle.floor(classes, smoothing):.4f}": perfect,
+    }
+    for words, value in cases.items():
+        terms = bench.call_loss({**batch, **outputs, logits: value})
+        if term not in terms:
+            return [
+                failed(
+                    f"the loss has no term {term}",
+                    expected=f"a term {term}",
+                    observed=", ".join(terms),
+                    threshold="exact",
+                    location=component_location(bench, "loss"),
+                )
+            ]
+        ours = terms[term].detach()
+        finding = judge_loss(bench, term, "loss", ours, value.reshape(-1, classes).numpy(), flat_targets, smoothing, padding)
+        text = finding.summary.replace("agrees with its oracle", f"is right on {words}")
+        text = text.replace("differs from its oracle", f"is wrong on {words}")
+        findings.append(finding.with_changes(summary=text, component="loss" if term == "total" else term))
+    return [scale_is_settled_elsewhere(bench, f) for f in shifted_first(bench, findings, logits, targets, padding)]
+
+
+def shifted_first(
+    bench: Bench, findings: list[Finding], logits: str, targets: str, padding: int | None
+) -> list[Finding]:
+    """Put "labels shifted twice" first where the gradient shows it."""
+    if not any(f.blocks for f in findings):
+        return findings
+    shift = shift_of(bench, Classification("total", logits, targets, None, padding))
+    if not shift:
+        return findings
+    words = "labels shifted twice (the data is already shifted)" if shift > 0 else "labels shifted the wrong way"
+    return [f.with_changes(likely=(words, *f.likely[:2])) if f.blocks else f for f in findings]
+
+
+def scale_is_settled_elsewhere(bench: Bench, finding: Finding) -> Finding:
+    """A value that is off by a sum instead of a mean only warns here where the training makes up for it."""
+    if not finding.blocks or oracle.MISTAKES["sum"] not in finding.details.get("matches", []):
+        return finding
+    if not sum_is_compensated(bench):
+        return finding
+    return finding.with_changes(
+        outcome=Outcome.WARNED, summary="the loss is a sum, and the learning rate is divided by as much", likely=()
+    )
+
+
+@check(phase="loss", family="gradient", component="loss")
+def targets_aligned(bench: Bench) -> list[Finding]:
+    """Decides whether each output is held to its own target: with equal logits, the total must fall fastest towards it.
+
+    Broken: the gradient at a position points to another class than that position's target, or padding has gradient.
+    Likely: labels shifted twice (the data is already shifted) | padding counted in the loss | sign of the loss flipped |
+    targets and logits flattened in different orders
+    """
+    pairs = [c for c in classifications(bench) if c.term == "total"]
+    if not pairs:
+        return [not_run(WHY_NOT)]
+    findings = []
+    for pair in pairs:
+        batch, outputs = outputs_for_loss(bench)
+        gradient = gradient_at_equal_logits(bench, pair, batch, outputs)
+        where = {"location": component_location(bench, "loss"), "component": "loss"}
+        if gradient is None:
+            findings.append(no_graph(bench, {**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"}))
+            continue
+        findings.append(judge_alignment(bench, pair, gradient, batch[pair.targets], where))
+    return findings
+
+
+def gradient_at_equal_logits(bench: Bench, pair: Classification, batch: Tensors, outputs: Tensors) -> Tensor | None:
+    logits = torch.zeros_like(outputs[pair.logits], dtype=torch.float64).requires_grad_()
+    total = bench.call_loss({**batch, **outputs, pair.logits: logits})["total"]
+    if not total.requires_grad:
+        return None
+    (gradient,) = torch.autograd.grad(total.sum(), logits, allow_unused=True)
+    return gradient
+
+
+def shift_of(bench: Bench, pair: Classification) -> int:
+    """By how many positions targets are off (1: each output is held to the next position's target), 0 if not by one."""
+    batch, outputs = outputs_for_loss(bench)
+    gradient = gradient_at_equal_logits(bench, pair, batch, outputs)
+    if gradient is None or gradient.dim() < 3:
+        return 0
+    targets = batch[pair.targets]
+    pulled = gradient.argmin(dim=-1)
+    active = gradient.abs().amax(dim=-1) > 0
+    for shift in (1, -1):
+        moved = targets.roll(-shift, dims=-1)
+        compare = active & (moved != pair.padding if pair.padding is not None else torch.ones_like(active))
+        if shift > 0:
+            compare[..., -1] = False
+        else:
+            compare[..., 0] = False
+        if bool(compare.any()) and bool((pulled == moved)[compare].all()) and not bool((pulled == targets)[compare].all()):
+            return shift
+    return 0
+
+
+def judge_alignment(
+    bench: Bench, pair: Classification, gradient: Tensor, targets: Tensor, where: dict[str, str]
+) -> Finding:
+    real = targets != pair.padding if pair.padding is not None else torch.ones_like(targets, dtype=torch.bool)
+    size = gradient.abs().amax(dim=-1)
+    fields: dict[str, Any] = {
+        "expected": f"d total / d {pair.logits} is negative at the target, ≥ 0 elsewhere, and 0 at padding",
+        "threshold": "signs, and exactly 0 at padding",
+        **where,
+    }
+    if pair.padding is not None and bool((size[~real] > 0).any()):
+        count = int((size[~real] > 0).sum())
+        return failed(
+            "padding counts in the loss",
+            observed=f"gradient at {count} of {int((~real).sum())} padded positions",
+            likely=("padding counted in the loss (no ignore_index, or the mask is lost)", "ignore_index is another id than padding"),
+            **fields,
+        )
+    pulled = gradient.argmin(dim=-1)
+    right = pulled == targets
+    if bool(right[real].all()):
+        at_target = gradient.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        if bool((at_target[real] < 0).all()):
+            others = gradient.clone().scatter_(-1, targets.unsqueeze(-1), 0.0)
+            low = float(others.min())
+            if low >= -tolerance.same_program(gradient):
+                return passed(f"each {pair.logits} is held to its own {pair.targets}", observed="all signs right", **fields)
+            return warned("the gradient lowers the score's loss for a class that is no target", observed=f"{low:.3g}", **fields)
+    silent = int((size[real] == 0).sum())
+    shift = shift_of(bench, pair)
+    observed = f"{int((~right[real]).sum())} of {int(real.sum())} positions point to another class; {silent} have no gradient"
+    if shift:
+        next_one = "next" if shift > 0 else "previous"
+        likely = ("labels shifted twice (the data is already shifted)", "targets and logits flattened in different orders")
+        return failed(f"each {pair.logits} is held to the {next_one} position's target", observed=observed, likely=likely, **fields)
+    if bool((gradient.argmax(dim=-1) == targets)[real].all()):
+        return failed("the total grows with the score of the right class", observed=observed, likely=("sign of the loss flipped",), **fields)
+    return failed(
+        f"{pair.logits} is not held to {pair.targets}",
+        observed=observed,
+        likely=(
+            "targets and logits flattened in different orders",
+            "labels shifted twice (the data is already shifted)",
+            "softmax or argmax applied before the loss",
+        ),
+        **fields,
+    )
+
+
+@check(phase="loss", family="initial value", component="logits")
+def outputs_unnormalised(bench: Bench) -> list[Finding]:
+    """Decides whether the scores that a cross entropy takes are raw: not probabilities already.
+
+    Broken: every row of the model's output sums to 1 and lies in [0, 1].
+    Likely: softmax before the cross entropy, which applies its own | sigmoid applied twice
+    """
+    pairs = {c.logits for c in classifications(bench)}
+    if not pairs:
+        return [not_run(WHY_NOT)]
+    _, outputs = outputs_for_loss(bench)
+    findings = []
+    for name in sorted(pairs):
+        rows = outputs[name].double()
+        fields: dict[str, Any] = {
+            "component": name,
+            "expected": f"raw scores: rows of {name} need not sum to 1",
+            "location": component_location(bench, "model"),
+        }
+        sums = rows.sum(dim=-1)
+        if float(rows.min()) >= 0 and float((sums - 1).abs().max()) < 1e-4:
+            findings.append(failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields))
+        elif float(rows.max()) <= 1e-6 and float(rows.logsumexp(-1).abs().max()) < 1e-4:
+            findings.append(warned(f"{name} are log-probabilities already: harmless for a cross entropy", observed="logsumexp is 0", **fields))
+        else:
+            findings.append(passed(f"{name} are raw scores", observed=f"rows sum to {float(sums.min()):.3g} … {float(sums.max()):.3g}", **fields))
+    return findings
+
+
+@check(phase="loss", family="initial value", component="loss")
+def initial_loss(bench: Bench) -> list[Finding]:
+    """Decides whether the loss of a freshly initialised model is what chance costs: ln C, within the spread of its logits.
+
+    Broken: a first loss that no guess among C classes can have, negative or far above ln C.
+    Likely: nll taken of probabilities instead of log-probabilities | sum instead of mean reduction | logits far too large
+    at initialisation
+    """
+    pairs = [c for c in classifications(bench) if c.term == "total"]
+    if not pairs:
+        return [not_run(WHY_NOT)]
+    findings = []
+    batch, outputs = outputs_for_loss(bench, n=8)
+    for pair in pairs:
+        logits = outputs[pair.logits].double()
+        classes = logits.shape[-1]
+        value = float(bench.call_loss({**batch, **outputs})["total"])
+        # -log p_y lies within ln C ± (largest - smallest logit of its row), whatever y is
+        spread = float((logits.amax(dim=-1) - logits.amin(dim=-1)).max())
+        deviation = float(logits.std(dim=-1).mean())
+        chance = math.log(classes)
+        fields: dict[str, Any] = {
+            "expected": f"ln {classes} = {chance:.3f}, give or take the logits (standard deviation {deviation:.3g})",
+            "observed": f"{value:.3f}",
+            "threshold": f"±{spread:.3g}: a cross entropy lies within the spread of its row of logits from ln C",
+            "location": component_location(bench, "loss"),
+        }
+        if not math.isfinite(value) or abs(value - chance) > spread + 1e-6:
+            finding = failed(f"the first loss is {value:.3f}; chance costs {chance:.3f}", **fields)
+            findings.append(finding if not (value > chance and sum_is_compensated(bench)) else finding.with_changes(outcome=Outcome.WARNED))
+        elif value > 2 * chance:
+            findings.append(warned(f"the first loss is {value:.3f}, over twice the {chance:.3f} of chance: large logits", **fields))
+        else:
+            findings.append(passed(f"the first loss is {value:.3f}; chance costs {chance:.3f}", **fields))
+    return findings
+
+
+@check(phase="loss", family="declaration", component="loss")
+def loss_terms(bench: Bench) -> list[Finding]:
+    """Decides whether every term of the loss is one finite number, computed without broadcasting tensors of other shapes.
+
+    Broken: a term that is NaN, infinite or no scalar; PyTorch's warning of a target size that differs from the input's.
+    Likely: (N, 1) against (N,): the loss broadcasts to N × N | no reduction (mean missing) | log of zero
+    """
+    if isinstance(bench.loss(), dict):
+        return [not_run("several losses: which outputs each takes is the paper's own `update`")]
+    batch, outputs = outputs_for_loss(bench)
+    where = {"location": component_location(bench, "loss")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        try:
+            terms = bench.call_loss({**batch, **outputs})
+        except ComponentError as raised:
+            cause = raised.__cause__
+            if isinstance(cause, UserWarning) and "size" in str(cause):
+                return [
+                    failed(
+                        "the loss broadcasts its input against its target",
+                        expected="input and target of the same shape",
+                        observed=str(cause).splitlines()[0],
+                        threshold="PyTorch's own warning",
+                        **where,
+                    )
+                ]
+            if not isinstance(cause, UserWarning):
+                raise
+            warnings.simplefilter("ignore", UserWarning)
+            terms = bench.call_loss({**batch, **outputs})
+    findings = []
+    for name, value in terms.items():
+        size = value.numel() if isinstance(value, Tensor) else 1
+        number = float(value) if size == 1 else math.nan
+        if size != 1 or not math.isfinite(number):
+            findings.append(
+                failed(
+                    f"the term {name} is no finite number",
+                    expected="a finite scalar",
+                    observed=f"shape {list(value.shape)}" if size != 1 else str(number),
+                    threshold="exact",
+                    **where,
+                )
+            )
+    shown = ", ".join(f"{name} {float(value):.4g}" for name, value in terms.items()) if not findings else ""
+    return findings or [passed(f"terms are finite numbers: {shown}", expected="finite scalars", observed=shown, **where)]
+
+
+@check(phase="loss", family="metamorphic", component="loss")
+def loss_batch_size(bench: Bench) -> Finding:
+    """Decides whether the loss is a mean: the same batch twice over costs the same.
+
+    Broken: the total doubles with the batch, so the learning rate means something else at every batch size.
+    Likely: sum instead of mean reduction | averaged over a fixed number instead of the examples present
+    """
+    if isinstance(bench.loss(), dict):
+        return not_run("several losses: which outputs each takes is the paper's own `update`")
+    batch, outputs = outputs_for_loss(bench)
+    once = float(bench.call_loss({**batch, **outputs})["total"])
+    twice = float(bench.call_loss({**doubled(bench, batch), **doubled(bench, outputs)})["total"])
+    ratio = twice / once if once else math.nan
+    fields: dict[str, Any] = {
+        "expected": "the same total for a batch and for the batch twice over",
+        "observed": f"{once:.6g}, then {twice:.6g} (ratio {ratio:.4g})",
+        "threshold": "100 eps of float32 (another order of summation)",
+        "location": component_location(bench, "loss"),
+    }
+    if abs(twice - once) <= 100 * tolerance.FLOAT32 * max(abs(once), abs(twice)):
+        return passed("the loss is a mean over the batch", **fields)
+    if math.isclose(ratio, 2.0, rel_tol=1e-4):
+        if sum_is_compensated(bench):
+            return warned("the loss is a sum over the batch, and the learning rate is divided by as much", **fields)
+        return failed("the loss is a sum over the batch", **fields)
+    return warned("the loss depends on the batch as a whole, neither mean nor sum", **fields)
+
+
+def doubled(bench: Bench, tensors: Mapping[str, Tensor]) -> Tensors:
+    return {
+        name: torch.cat([value, value], dim=bench.paper.tensors[name].axes.index("batch"))
+        if name in bench.paper.tensors and "batch" in bench.paper.tensors[name].axes
+        else value
+        for name, value in tensors.items()
+    }
+
+
+def sum_is_compensated(bench: Bench) -> bool:
+    """Whether learning rate times what is differentiated stays the same when the batch is doubled.
+
+    A sum with the learning rate divided by the batch size is equivalent to a mean; one update on a batch and one on
+    the batch twice over, each from the same weights, show it.
+    """
+    if not bench.paper.has("training"):
+        return False
+    effective = []
+    batch = bench.synthetic(6)
+    for given in (batch, doubled(bench, batch)):
+        model = bench.model()
+        seen: list[float] = []
+
+        def backward(total: Tensor, *more: Any, seen: list[float] = seen, **options: Any) -> None:
+            seen.append(float(total.detach()))
+            torch.Tensor.backward(total, *more, **options)
+
+        training = bench.training(model, backward=backward)
+        with bench.precision():
+            torch.manual_seed(0)
+            training.update(given)
+        optimisers = [o for o in vars(training).values() if isinstance(o, torch.optim.Optimizer)]
+        if not seen or not optimisers:
+            return False
+        effective.append(sum(seen) * optimisers[0].param_groups[0]["lr"])
+    if not effective[0]:
+        return False
+    # dropout makes the two totals differ a little; a sum that is not made up for doubles them
+    return abs(effective[1] / effective[0] - 1) < 0.25
+
+
+@check(phase="loss", family="metamorphic", component="loss")
+def loss_examples_separate(bench: Bench) -> Finding:
+    """Decides whether an example's loss depends on its own target: other examples' targets leave its gradient alone.
+
+    Broken: changing the targets of one example changes the gradient at the outputs of another.
+    Likely: (N, 1) against (N,): the loss broadcasts to N × N | inputs and targets paired wrongly | a normaliser computed
+    from the targets of the whole batch
+    """
+    pairs = [c for c in classifications(bench) if c.term == "total"]
+    names = [(c.logits, c.targets) for c in pairs] or regression_pairs(bench)
+    if not names:
+        return not_run("the loss takes no declared output together with a tensor of the batch")
+    output, target = names[0]
+    batch, outputs = outputs_for_loss(bench)
+    declared = bench.paper.tensors[target]
+    if "batch" not in declared.axes or "batch" not in bench.paper.tensors[output].axes:
+        return not_run(f"{output} and {target} need an axis `batch`")
+    sizes = {str(a): s for a, s in zip(bench.paper.tensors[output].axes, outputs[output].shape, strict=False)}
+    new = other_values(bench, declared, batch[target], sizes, seed=9)
+    keep = real_places(bench, batch, target)
+    changed = torch.where(keep, new, batch[target])
+    at = declared.axes.index("batch")
+    mixed = batch[target].clone()
+    mixed.select(at, 0).copy_(changed.select(at, 0))
+    gradients = []
+    for value in (batch[target], mixed):
+        tracked = outputs[output].detach().double().requires_grad_()
+        total = bench.call_loss({**batch, **outputs, output: tracked, target: value})["total"]
+        if not total.requires_grad:
+            return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
+        (gradient,) = torch.autograd.grad(total.sum(), tracked, allow_unused=True)
+        if gradient is None:
+            return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
+        gradients.append(gradient)
+    at = bench.paper.tensors[output].axes.index("batch")
+    n = gradients[0].shape[at]
+    others = [g.narrow(at, 1, n - 1) for g in gradients]
+    gap, bound = float(tolerance.difference(*others).max()), tolerance.other_order(*others)
+    own = float(tolerance.difference(gradients[0].select(at, 0), gradients[1].select(at, 0)).max())
+    fields: dict[str, Any] = {
+        "expected": f"new {target} of the first example change d total / d {output} of that example only",
+        "observed": f"changes by {own:.3g} at the first example, by {gap:.3g} at the others",
+        "threshold": f"{tolerance.number(bound)} ({tolerance.why_other_order()})",
+        "location": component_location(bench, "loss"),
+    }
+    if gap > bound:
+        return failed("an example's gradient depends on the targets of others", **fields)
+    if own <= bound:
+        return failed(f"the loss does not depend on {target}", likely=("targets not used, or overwritten", "loss re-wrapped in a new tensor"), **fields)
+    return passed("each example's loss depends on its own target only", **fields)
+
+
+def regression_pairs(bench: Bench) -> list[tuple[str, str]]:
+    """(output, target) of floating tensors with the same axes that the loss takes."""
+    taken = loss_inputs(bench)
+    tensors = bench.paper.tensors
+    outputs = [n for n in taken if tensors[n].output_of is not None and tensors[n].is_floating]
+    given = [n for n in taken if tensors[n].output_of is None and tensors[n].is_floating]
+    return [(o, t) for o in outputs for t in given if [a for a in tensors[o].axes if a != 1] == [a for a in tensors[t].axes if a != 1]]

@@ -1,0 +1,130 @@
+"""Passes over the data, read once and kept as fingerprints of examples, for the checks that audit data."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from torch import Tensor
+
+from repro.contract.bench import Bench
+from repro.contract.components import parameters_of, persons_errors
+
+SECONDS = 6.0  # of reading one pass; what is left unread is said in the message
+
+SPLITS = ("train", "validation", "test")
+CACHE: WeakKeyDictionary[Bench, dict[Any, Any]] = WeakKeyDictionary()
+
+
+@dataclass
+class Pass:
+    """One pass over a split: the fingerprint of each tensor of each example, padding stripped, in order."""
+
+    names: tuple[str, ...] = ()
+    examples: list[tuple[bytes, ...]] = field(default_factory=list)
+    batches: int = 0
+    complete: bool = True
+
+    def column(self, name: str) -> list[bytes]:
+        return [example[self.names.index(name)] for example in self.examples]
+
+    @property
+    def said(self) -> str:
+        return f"{len(self.examples):,} examples" + ("" if self.complete else f" (reading stopped after {SECONDS:g} s)")
+
+
+def stream(bench: Bench, data: Any, split: str) -> Iterator[Mapping[str, Tensor]]:
+    """Batches of one pass; a data component that acts gets a fresh model."""
+    with persons_errors(f"data: batches({split!r}) raised"):
+        if "model" in parameters_of(data.batches):
+            yield from data.batches(split, model=bench.model(dtype=None))
+        else:
+            yield from data.batches(split)
+
+
+def needs_acting(bench: Bench) -> bool:
+    """Whether the data come from acting, so that two passes are two experiences, not two readings."""
+    return "model" in parameters_of(bench.data().batches)
+
+
+def passes(bench: Bench, split: str, count: int = 1) -> list[Pass]:
+    """The first `count` passes over a split by one data object, read once for a bench."""
+    cache = CACHE.setdefault(bench, {})
+    data = cache.setdefault(("data", split), bench.data(fresh=True))
+    kept: list[Pass] = cache.setdefault(("passes", split), [])
+    while len(kept) < count:
+        kept.append(read(bench, data, split))
+    return kept[:count]
+
+
+def passes_of_seed(bench: Bench, split: str, seed: int) -> Pass:
+    """One pass over a split by a data object of another seed."""
+    cache = CACHE.setdefault(bench, {})
+    key = ("seed", split, seed)
+    if key not in cache:
+        cache[key] = read(bench, bench.paper.build_data(seed), split)
+    found: Pass = cache[key]
+    return found
+
+
+def read(bench: Bench, data: Any, split: str) -> Pass:
+    result = Pass()
+    start = time.perf_counter()
+    for batch in stream(bench, data, split):
+        if time.perf_counter() - start > SECONDS:
+            result.complete = False
+            break
+        result.names = result.names or tuple(batch)
+        lengths = shared_lengths(bench, batch)
+        columns = [fingerprints(bench, name, batch[name], lengths) for name in result.names if name in batch]
+        length = max(map(len, columns), default=0)
+        if all(len(column) == length for column in columns):
+            result.examples += zip(*columns, strict=True)
+        result.batches += 1
+    return result
+
+
+def shared_lengths(bench: Bench, batch: Mapping[str, Tensor]) -> dict[tuple[str | int, ...], np.ndarray]:
+    """Used length of each row, the least of all padded tensors with the same axes.
+
+    A target cut as y[:, :-1] keeps its end marker in all rows but the longest, where the target to predict has only
+    padding: what stands there depends on the batch and is never used.
+    """
+    lengths: dict[tuple[str | int, ...], np.ndarray] = {}
+    for name, value in batch.items():
+        declaration = bench.paper.tensors.get(name)
+        if declaration is None or declaration.padding is None or value.dim() != 2 or declaration.axes[0] != "batch":
+            continue
+        own = used_lengths((value != declaration.padding).cpu().numpy())
+        before = lengths.get(declaration.axes)
+        lengths[declaration.axes] = own if before is None or len(before) != len(own) else np.minimum(own, before)
+    return lengths
+
+
+def fingerprints(
+    bench: Bench, name: str, value: Tensor, lengths: Mapping[tuple[str | int, ...], np.ndarray]
+) -> list[bytes]:
+    """A fingerprint of each example's part of a tensor: its values without padding at the end."""
+    declaration = bench.paper.tensors.get(name)
+    if declaration is None or "batch" not in declaration.axes or value.dim() != len(declaration.axes):
+        return []
+    rows = value.detach().cpu().movedim(declaration.axes.index("batch"), 0)
+    array = np.ascontiguousarray(rows.numpy())
+    if declaration.padding is not None and declaration.axes in lengths:
+        return [short(row[:length].tobytes()) for row, length in zip(array, lengths[declaration.axes], strict=True)]
+    return [short(row.tobytes()) for row in array]
+
+
+def short(content: bytes) -> bytes:
+    return content if len(content) <= 32 else hashlib.blake2b(content, digest_size=16).digest()
+
+
+def used_lengths(real: np.ndarray) -> np.ndarray:
+    """For each row of a boolean [n, length], one more than the last true place."""
+    places = np.arange(1, real.shape[1] + 1)
+    return np.asarray((real * places).max(axis=1, initial=0))
