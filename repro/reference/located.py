@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 MERGE = "tag:yaml.org,2002:merge"
+PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,11 @@ class Located:
 
 def read(text: str, faults: list[Fault]) -> Located | None:
     """The document of `text`; appends syntax faults and duplicate keys to `faults`; None if unreadable."""
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:  # characters that YAML forbids
+        faults.append(Fault(1, "", f"not YAML: {str(error).splitlines()[0]}"))
+        return None
     try:
         node = loader.get_single_node()
         if node is None:
@@ -55,8 +60,6 @@ def read(text: str, faults: list[Fault]) -> Located | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         faults.append(Fault(mark.line + 1 if mark else 1, "", f"not YAML: {error.problem or error.context}"))
-    except yaml.YAMLError as error:  # characters that YAML forbids
-        faults.append(Fault(1, "", f"not YAML: {str(error).splitlines()[0]}"))
     finally:
         loader.dispose()
     return None
@@ -71,6 +74,8 @@ def locate(
         faults.append(Fault(line, path, "an alias contains itself"))
         return Located(line, None)
     above = (*above, id(node))
+    if isinstance(node, yaml.CollectionNode) and node.tag not in PLAIN:
+        faults.append(Fault(line, path, f"not safe YAML: the tag {node.tag}"))
     if isinstance(node, yaml.MappingNode):
         return Located(line, mapping(loader, node, path, faults, above))
     if isinstance(node, yaml.SequenceNode):
