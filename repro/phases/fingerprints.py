@@ -72,15 +72,32 @@ def source_files(target: str) -> frozenset[Path]:
             continue
         found.add(path)
         for imported in imported_modules(path, name):
+            if not may_lie_below(folder, imported.partition(".")[0], module.partition(".")[0]):
+                continue
             file = module_file(imported)
             if file is not None and folder in file.parents:
                 waiting.append((imported, file))
     return frozenset(found)
 
 
+def may_lie_below(folder: Path, package: str, own: str) -> bool:
+    """Whether modules of a top-level package can be files of the paper; to look for `torch.nn` would import torch."""
+    if package == own:
+        return True
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    places = [spec.origin, *(spec.submodule_search_locations or ())] if spec is not None else []
+    return any(place is not None and folder in Path(place).resolve().parents for place in places)
+
+
 @cache
 def module_file(name: str) -> Path | None:
     """The source file of a module, without importing the module itself; None when there is none."""
+    parent = module_file(name.rpartition(".")[0]) if "." in name else None
+    if parent is not None and parent.name != "__init__.py":
+        return None  # a name inside a module: looking for it would import the module
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
