@@ -10,6 +10,7 @@ from typing import Any
 
 from repro.errors import ReproError
 from repro.report import tree
+from repro.report.numbers import significant
 from repro.tracking.files import read_json
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
@@ -470,7 +471,11 @@ def audit_line(entry: Mapping[str, Any], labels: Mapping[str, tree.Row]) -> tree
         record=record,
         label=f"{known.label}, {known.group}" if known and known.group else known.label if known else record,
         printed=str(entry.get("printed") or (known.printed if known else "")),
-        derived="" if derived is None else f"{derived:g}" if isinstance(derived, (int, float)) else str(derived),
+        derived=""
+        if derived is None
+        else significant(derived, 4)
+        if isinstance(derived, (int, float))
+        else str(derived),
         verdict=verdict,
         arithmetic=str(entry.get("arithmetic") or ""),
         assumption=str(entry.get("assumption") or ""),

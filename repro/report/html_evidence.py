@@ -19,21 +19,12 @@ def audit(report: tree.Report, names: Names) -> Section | None:
         return None
     against = [line for line in report.audit if line.verdict == "paper_inconsistent"]
     holding = [line for line in report.audit if line.verdict != "paper_inconsistent"]
-    cards = []
-    rows = {row.id: row for row in report.rows}
+    groups: dict[str, list[tree.AuditLine]] = {}
     for line in against:
-        row = rows.get(line.record)
-        said = row.reason if row and row.reason else line.assumption
-        quote = tag("p", f"The paper prints “{line.printed}”" + (f" ({row.where})." if row and row.where else "."))
-        cards.append(
-            tag(
-                "li",
-                tag("h3", strips.shape("paper_inconsistent"), line.label),
-                quote,
-                lines(line.arithmetic) if line.arithmetic else None,
-                tag("p", capital(said)) if said else None,
-            )
-        )
+        groups.setdefault(line.assumption or line.record, []).append(line)
+    rows = {row.id: row for row in report.rows}
+    cards = [card(lines_[0], rows) for lines_ in groups.values() if len(lines_) == 1]
+    together = [cluster(lines_) for lines_ in groups.values() if len(lines_) > 1]
     agree = sum(line.verdict in ("agrees", "match") for line in report.audit)
     if against:
         lede = (
@@ -63,9 +54,44 @@ def audit(report: tree.Report, names: Names) -> Section | None:
         "Audit of the paper",
         lede,
         tag("ul", cards, class_="cards") if cards else None,
+        together,
         fold(fragment("what was derived again and does not contradict ", tag("b", str(len(holding)))), table)
         if holding
         else None,
+    )
+
+
+def card(line: tree.AuditLine, rows: dict[str, tree.Row]) -> Markup:
+    """A contradiction of one number: what is printed, the arithmetic, the reading under which it would hold."""
+    row = rows.get(line.record)
+    said = row.reason if row and row.reason else ""
+    if line.arithmetic and said.startswith(line.arithmetic):
+        said = line.assumption
+    quote = f"The paper prints “{line.printed}”" + (f" ({row.where})." if row and row.where else ".")
+    return tag(
+        "li",
+        tag("h3", strips.shape("paper_inconsistent"), line.label),
+        tag("p", quote),
+        lines(line.arithmetic) if line.arithmetic else None,
+        tag("p", capital(said)) if said else None,
+    )
+
+
+def cluster(against: list[tree.AuditLine]) -> Markup:
+    """Numbers that contradict each other under one assumption: what would have to hold, a table, the arithmetic."""
+    table = plain_table(
+        ("Printed number", "Printed", "The paper’s text gives"),
+        [(line.label, line.printed, line.derived) for line in against],
+        numeric=(1, 2),
+        stack=False,
+    )
+    arithmetic = plain_table(("Number", "Arithmetic"), [(line.label, tag("code", line.arithmetic)) for line in against])
+    return tag(
+        "div",
+        tag("h3", strips.shape("paper_inconsistent"), f"{len(against)} numbers that cannot hold together"),
+        tag("p", against[0].assumption, class_="note"),
+        tag("div", table, fold("the arithmetic of each", arithmetic)),
+        class_="cluster",
     )
 
 

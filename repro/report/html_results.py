@@ -72,6 +72,7 @@ def provenance(row: tree.Row) -> Markup:
     """All that is known about a row, for its fold."""
     quote = f"“{row.quote}”" if row.quote else ""
     facts = [part for part in (quote, row.unit, f"{row.direction} is better" if row.direction in SIDES else "") if part]
+    said = "" if row.arithmetic and row.reason.startswith(row.arithmetic) else row.reason
     why = {
         "not_run": "Not run",
         "not_testable": "Not testable",
@@ -86,7 +87,7 @@ def provenance(row: tree.Row) -> Markup:
         (f"Why {words.tolerance(row)}" if row.tolerance is not None else "Tolerance", row.tolerance_reason),
         (
             why.get(row.verdict, "Because"),
-            (row.reason + more).lstrip("; ") if row.reason or row.verdict == "inconclusive" else "",
+            (said + more).lstrip("; "),
         ),
         ("Arithmetic", lines(row.arithmetic) if row.arithmetic else ""),
         ("Would need", row.assumption),
@@ -150,9 +151,9 @@ def group_head(name: str, rows: list[tree.Row], axis: Symmetric | None, shared_r
 
 
 def shared(rows: list[tree.Row]) -> str:
-    """The reason that all rows of a group share: said once above them."""
-    reasons = {words.reason(row) for row in rows}
-    return reasons.pop() if len(reasons) == 1 and len(rows) > 1 else ""
+    """The reason that all rows of a group share that were not run: said once above them."""
+    reasons = [words.reason(row) for row in rows if row.verdict == "not_run"]
+    return reasons[0] if len(reasons) > 1 and len(set(reasons)) == 1 else ""
 
 
 def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup:
@@ -267,7 +268,11 @@ def facts(report: tree.Report, names: Names) -> Section | None:
     rows = report.facts
     if not rows:
         return None
-    axis = Symmetric.holding([relative(row, row.ours) for row in rows if comparable(row)], 0.0)
+    shares = sorted(abs(relative(row, row.ours)) for row in rows if comparable(row))
+    bands = [100 * row.tolerance / abs(row.paper) for row in rows if row.tolerance and row.paper]
+    # one fact that is far off must not flatten the others: beyond three times the fourth fifth it gets an arrow
+    usual = max(max(bands, default=0.0), shares[int(0.8 * (len(shares) - 1))] if shares else 0.0)
+    axis = Symmetric.holding([*shares, *bands], usual)
     holds = sum(row.verdict == "match" for row in rows)
     body = [
         tag(

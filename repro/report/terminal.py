@@ -43,12 +43,16 @@ def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Ro
     rows = (*report.facts, *report.results, *report.analogues)
     ranked = sorted(rows, key=lambda row: URGENT.index(row.verdict) if row.verdict in URGENT else 0)
     kept: list[str] = []
-    commands: set[str] = set()
+    told: dict[tuple[str, str], int] = {}
     for row in ranked:
-        if row.verdict == "not_run":
-            if row.command in commands:
+        # rows that say the same are shown once (what it takes) or twice (a contradiction takes two)
+        same = {"not_run": ("not_run", row.setting), "paper_inconsistent": ("paper_inconsistent", row.kind)}.get(
+            row.verdict
+        )
+        if same is not None:
+            told[same] = told.get(same, 0) + 1
+            if told[same] > (1 if row.verdict == "not_run" else 2):
                 continue
-            commands.add(row.command)
         kept.append(row.id)
     kept = kept[:most]
     return [row for row in rows if row.id in kept], tuple(row for row in rows if row.id not in kept)
@@ -61,7 +65,15 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
         half = (
             "" if row.interval is None else words.style(row).show((row.interval[1] - row.interval[0]) / 2, suffix=False)
         )
-        cells.append((clip(label(row), 38), clip("" if bare else row.printed, 14), words.ours(row), half, verdict(row)))
+        cells.append(
+            (
+                words.clip(label(row), 38),
+                words.clip("" if bare else row.printed, 14),
+                words.ours(row),
+                half,
+                verdict(row),
+            )
+        )
     sizes = [max(len(line[place]) for line in cells) for place in range(4)]
     lines = []
     for place, line in enumerate(cells):
@@ -87,7 +99,3 @@ def verdict(row: tree.Row) -> str:
         return f"{text}: {row.command}" + (f" ({row.compute})" if row.compute else "")
     why = words.reason(row)
     return f"{text}: {why}" if why else text
-
-
-def clip(text: str, size: int) -> str:
-    return text if len(text) <= size else text[: size - 1] + "…"

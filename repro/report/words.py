@@ -5,6 +5,8 @@ from __future__ import annotations
 from repro.report import tree
 from repro.report.numbers import Style, decimal, percent, plural
 
+SHORT = 120  # characters of a reason beside a verdict
+
 EXIT_CODES = {
     0: "no row mismatches and at least one is decided",
     1: "a gate failed",
@@ -85,9 +87,19 @@ def reason(row: tree.Row) -> str:
     """Why the verdict is what it is, in a few words: what stands beside the verdict."""
     if row.verdict == "inconclusive" and row.more_seeds:
         return f"{plural(row.more_seeds, 'more seed')} expected to decide"
+    if row.verdict == "paper_inconsistent" and row.ours is not None:
+        return f"the paper’s own text gives {ours(row)}"
     if row.verdict in ("not_run", "not_testable", "paper_inconsistent", "inconclusive"):
-        return row.reason
+        return clip(row.reason, SHORT)
     return ""
+
+
+def clip(text: str, size: int) -> str:
+    """At most `size` characters, cut at a word where there is one; the fold beside it holds the whole."""
+    if len(text) <= size:
+        return text
+    start = text[: size - 1]
+    return (start.rpartition(" ")[0] if " " in start[size // 2 :] else start).rstrip(" ,;:") + "…"
 
 
 def shape_of(row: tree.Row) -> str:

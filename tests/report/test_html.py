@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def check(page: Element) -> None:
     assert not [name for element in page.all() for name in element.attributes if name.startswith("on") or name == "src"]
     levels = [int(element.name[1]) for element in page.all() if re.fullmatch("h[1-6]", element.name)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     policy = [e.attributes["content"] for e in page.all("meta") if e.attributes.get("http-equiv")]
     assert policy == [html.POLICY] and "default-src 'none'" in html.POLICY
 
@@ -111,8 +112,10 @@ def test_a_gate_that_failed_is_open_with_its_likely_bugs(gallery: Path) -> None:
 
 
 def test_user_text_is_never_markup(tmp_path: Path) -> None:
-    row = measured((89.0, 91.0), label=HOSTILE, group=HOSTILE, where=HOSTILE, quote=HOSTILE, reason=HOSTILE, command=HOSTILE,
-                   arithmetic=HOSTILE, unit=HOSTILE, verdict="inconclusive", notes=(HOSTILE,), printed="90 <b>")  # fmt: skip
+    names = ("label", "group", "where", "quote", "reason", "command", "arithmetic", "unit")
+    row = measured(
+        (89.0, 91.0), verdict="inconclusive", notes=(HOSTILE,), printed="90 <b>", **dict.fromkeys(names, HOSTILE)
+    )
     top = replace(report_of().header, title=HOSTILE, arxiv=HOSTILE, data=HOSTILE)
     found = tree.Check(HOSTILE, HOSTILE, "failed", HOSTILE, likely=(HOSTILE,), alone=HOSTILE)
     report = replace(
