@@ -26,8 +26,8 @@ AGREES = "agrees"  # the derived number rounds to the printed one, or can within
 INCONSISTENT = "paper_inconsistent"  # no reading of the paper's own numbers lets them all hold
 OPEN = "open"  # follows only from something that the paper does not state
 
-#: Bisections of an interval of a double: more cannot change it.
-BISECTIONS = 200
+#: Bisections of [low, high]: 2^-64 of it is below the rounding of a double.
+BISECTIONS = 64
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from repro.verdict.methods import Scale, summarise
 from repro.verdict.outcome import ValueVerdict, Verdict
@@ -96,5 +96,5 @@ def further_pairs(mean: float, spread: float, n: int, level: float) -> int | Non
     if mean == 0 or spread == 0 or not math.isfinite(spread):
         return None
     m = np.arange(n + 1, MOST_SEEDS + 1)
-    enough = (stats.t.ppf(1 - level, m - 1) + stats.norm.ppf(0.8)) * spread / np.sqrt(m) <= abs(mean)
+    enough = (special.stdtrit(m - 1, 1 - level) + special.ndtri(0.8)) * spread / np.sqrt(m) <= abs(mean)
     return int(m[enough][0]) - n if enough.any() else None

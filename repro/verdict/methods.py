@@ -29,16 +29,19 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 Array = NDArray[np.float64]
 
 #: Midpoints of equal probability that stand for the chi-square law. 256 leave less than 0.0005 in a tail of 0.05.
 CHI_SQUARE_POINTS = 256
 #: Midpoints that stand for the normal law inside the mean of a logit-normal variable.
-NORMAL_POINTS = 256
-#: Grid of spreads on the logit scale between which the mean's inverse is interpolated.
-LOGIT_SPREADS = np.geomspace(1e-3, 1e3, 241)
+NORMAL_POINTS = 128
+#: Grid of spreads on the logit scale, and of μ in units in which the logit of the mean is nearly a straight line
+#: (E expit(N(μ, σ²)) ≈ expit(μ / √(1 + πσ²/8)), MacKay 1992), between which the mean's inverse is interpolated.
+LOGIT_SPREADS = np.geomspace(1e-3, 1e3, 121)
+LOGIT_GRID = np.linspace(-30.0, 30.0, 241)
+LOGIT_SHRINKAGE = np.sqrt(1 + np.pi * LOGIT_SPREADS**2 / 8)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Scale:
     def interval(self, mean: float, spread: float, n: int, side: float) -> tuple[float, float]:
         """The interval of the true mean with probability `side` outside on each side."""
         if self.method == "normal":
-            half = float(stats.t.ppf(1 - side, n - 1) * spread / np.sqrt(n))
+            half = float(special.stdtrit(n - 1, 1 - side) * spread / np.sqrt(n))
             return mean - half, mean + half
         return self.limit(mean, spread, n, 1 - side), self.limit(mean, spread, n, side)
 
@@ -201,15 +204,11 @@ def summarise(samples: Array, scale: Scale = NORMAL) -> Summary:
         raise ValueError(f"got {n} seeds, need at least 2: one value has no spread")
     scaled = scale.forward(samples)
     with np.errstate(invalid="ignore"):
-        return Summary(
-            scale, n, samples.mean(-1), spread_of(samples), scaled.mean(-1), scaled.std(-1, ddof=1)
-        )
-
-
-def spread_of(samples: Array) -> Array:
-    """Standard deviation (ddof 1) over the last axis; exactly 0 where all values are equal, without rounding."""
-    equal = (samples == samples[..., :1]).all(-1)
-    return np.where(equal, 0.0, samples.std(-1, ddof=1))
+        mean, spread = samples.mean(-1), samples.std(-1, ddof=1)
+        # the mean of three 0.1 is not 0.1: equal values must leave neither a spread nor a difference by rounding
+        equal = (samples == samples[..., :1]).all(-1)
+        mean, spread = np.where(equal, samples[..., 0], mean), np.where(equal, 0.0, spread)
+        return Summary(scale, n, mean, spread, scaled.mean(-1), scaled.std(-1, ddof=1))
 
 
 def above_by_t(mean: Array, spread: Array, n: int, edge: float) -> Array:
@@ -223,17 +222,22 @@ def above_by_t(mean: Array, spread: Array, n: int, edge: float) -> Array:
 def spread_factors(degrees: int) -> tuple[float, ...]:
     """√(degrees / χ²) at the midpoints of CHI_SQUARE_POINTS classes of equal probability."""
     probabilities = (np.arange(CHI_SQUARE_POINTS) + 0.5) / CHI_SQUARE_POINTS
-    return tuple(np.sqrt(degrees / stats.chi2.ppf(probabilities, degrees)).tolist())
+    return tuple(np.sqrt(degrees / special.chdtri(degrees, 1 - probabilities)).tolist())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def logit_centres(share: float) -> Array:
-    """For each of LOGIT_SPREADS the μ with E expit(N(μ, spread²)) = share, by bisection."""
+    """For each of LOGIT_SPREADS the μ with E expit(N(μ, spread²)) = share, interpolated in `logit_means`."""
+    table = logit_means()
+    target = special.logit(share)
+    return np.array([np.interp(target, row, LOGIT_GRID) for row in table]) * LOGIT_SHRINKAGE
+
+
+@lru_cache(maxsize=1)
+def logit_means() -> Array:
+    """logit E expit(N(μ, spread²)) for each of LOGIT_SPREADS (rows) and μ = LOGIT_GRID · LOGIT_SHRINKAGE (columns)."""
     z = special.ndtri((np.arange(NORMAL_POINTS) + 0.5) / NORMAL_POINTS)
-    reach = 10 * LOGIT_SPREADS + abs(special.logit(share)) + 10
-    low, high = -reach, reach
-    for _ in range(80):
-        middle = (low + high) / 2
-        below = special.expit(middle[:, None] + LOGIT_SPREADS[:, None] * z).mean(axis=1) < share
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray((low + high) / 2)
+    rows = []
+    for spread, shrinkage in zip(LOGIT_SPREADS, LOGIT_SHRINKAGE, strict=True):
+        rows.append(special.logit(special.expit(LOGIT_GRID[:, None] * shrinkage + spread * z).mean(axis=1)))
+    return np.array(rows)

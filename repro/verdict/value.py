@@ -78,7 +78,7 @@ def decide_value(
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
         return ValueVerdict(Verdict.NOT_TESTABLE, f"{bad} of {n} seeds gave a value that is not finite", n=n)
-    mean = float(values.mean())
+    mean = float(values.mean()) if (values != values[0]).any() else float(values[0])
     low, high = printed - tolerance, printed + tolerance
     if n == 1:
         return one_seed(mean, printed, tolerance, direction, level, paper_spread, paper_seeds)
@@ -208,7 +208,7 @@ def one_distribution(
     """
     n, runs = len(values), paper_seeds or 1
     spread = float(values.std(ddof=1)) if (values != values[0]).any() else 0.0
-    difference = abs(float(values.mean()) - printed)
+    difference = abs((float(values.mean()) if spread else float(values[0])) - printed)
     if paper_spread and runs > 1:
         if spread == 0:
             return 2 * float(stats.t.sf(difference / (paper_spread / math.sqrt(runs)), runs - 1))
@@ -234,7 +234,7 @@ def further_seeds(mean: float, spread: float, n: int, low: float, high: float, l
         power = (1 + EXPECTED_POWER) / 2  # in the middle both edges must be cleared
     first = max(n + 1, 2)
     m = np.arange(first, MOST_SEEDS + 1)
-    enough = (stats.t.ppf(1 - level, m - 1) + stats.norm.ppf(power)) * spread / np.sqrt(m) <= room
+    enough = (special.stdtrit(m - 1, 1 - level) + special.ndtri(power)) * spread / np.sqrt(m) <= room
     return int(m[enough][0]) - n if enough.any() else None
 
 

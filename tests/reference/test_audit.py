@@ -75,7 +75,8 @@ def test_a_group_that_no_value_reconciles() -> None:
     # with a stated value only the row that fails it is to blame
     said = results(*facts, tail=GROUP.format(stated='value: "10", '))
     assert said == {"x": "agrees", "y": "agrees", "z": "paper_inconsistent"}
-    text = HEAD + "".join(FACT.format(id=i, value=v, more=m) for i, v, m in facts) + GROUP.format(stated='value: "10", ')
+    text = HEAD + "".join(FACT.format(id=i, value=v, more=m) for i, v, m in facts)
+    text += GROUP.format(stated='value: "10", ')
     result = audit(parse_table(text))[2]
     assert result.allowed == pytest.approx((59.5 / 3, 60.5 / 3))
     assert "2 of 3 rows agree with it" in result.assumption
@@ -98,7 +99,10 @@ def test_printed_twice() -> None:
     assert results(("x", "41.8", fact + twice.format("41.8"))) == {"x": "agrees"}
 
 
-@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.tuples(st.integers(0, 9), st.integers(0, 5)), min_size=1))
+ids = st.text("abcdef", min_size=1, max_size=2)
+
+
+@given(st.dictionaries(ids, st.tuples(st.integers(0, 9), st.integers(0, 5)), min_size=1))
 def test_maximal_subsets_against_all_points(raw: dict[str, tuple[int, int]]) -> None:
     intervals = {id: (float(low), float(low + width)) for id, (low, width) in raw.items()}
     at = [{id for id, (a, b) in intervals.items() if a <= p <= b} for p in range(0, 15)]

@@ -64,7 +64,8 @@ def test_message_as_a_user_meets_it() -> None:
         "  line 13  bleu_base.tolerance: got 'about 1', need a number and its reason, "
         "for example {value: 0.5, reason: …}",
     ]
-    text = GOOD.replace("    direction: higher\n", "").replace("confirmed: confirmed\n    fact", "confirmed: yes\n    fact")
+    text = GOOD.replace("    direction: higher\n", "")
+    text = text.replace("confirmed: confirmed\n    fact", "confirmed: yes\n    fact")
     assert faults_of(text) == [
         "reference_numbers/mine.yaml has 2 faults:",
         "  line 4  bleu_base.direction: missing; say higher or lower (which is better), or none",
@@ -101,7 +102,7 @@ def test_message_as_a_user_meets_it() -> None:
         ("split: test", "split: test\n    derivation: {expression: import os}", "not an arithmetic expression"),
         ("paper: mine", "papers: mine", "paper: missing"),
         ("records:", "record:", "did you mean records?"),
-        ("records:", "consistency: {g: {records: [nothing], assumption: {name: v}}}\nrecords:", "'nothing' is no record"),
+        ("paper: mine", "paper: mine\nconsistency: {g: {records: [x], assumption: {name: v}}}", "'x' is no record"),
     ],
 )
 def test_each_fault(old: str, new: str, says: str) -> None:
