@@ -452,10 +452,10 @@ def audit(phases: Iterable[Mapping[str, Any]], rows: tuple[tree.Row, ...]) -> tu
             one.id,
             f"{one.label}, {one.group}" if one.group else one.label,
             one.printed,
-            "",
+            "" if one.ours is None else significant(one.ours, 4),
             one.verdict if one.verdict == "paper_inconsistent" else "agrees",
             one.arithmetic,
-            one.reason if one.verdict == "paper_inconsistent" else "",
+            one.assumption,
         )
         for one in rows
         if one.arithmetic

@@ -125,14 +125,16 @@ def gaps(report: tree.Report, names: Names) -> Section | None:
 
 
 def trajectories(report: tree.Report, names: Names) -> Section | None:
-    if not report.panels:
+    # a metric that was measured once, at the end, has no course to draw; its number stands in its row
+    drawn = [panel for panel in report.panels if any(len(curve.points) > 1 for curve in panel.curves)]
+    if not drawn:
         return None
-    chosen = [panel for panel in report.panels if not secondary(panel)]
-    others = [panel for panel in report.panels if secondary(panel)]
+    chosen = [panel for panel in drawn if not secondary(panel)]
+    others = [panel for panel in drawn if secondary(panel)]
     if not chosen:
         chosen, others = others, []
-    seeds = max(len(panel.curves) for panel in report.panels)
-    longest = max((at for panel in report.panels for curve in panel.curves for at, _ in curve.points), default=0)
+    seeds = max(len(panel.curves) for panel in drawn)
+    longest = max((at for panel in drawn for curve in panel.curves for at, _ in curve.points), default=0)
     lede = f"{plural(seeds, 'seed')}, {count(longest)} updates."
     first = chosen[0]
     ends = final_values(first)
@@ -150,18 +152,16 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         legend.append((line_key("paperline"), "printed in the paper"))
     if any(not math.isfinite(value) for panel in chosen for curve in panel.curves for _, value in curve.points):
         legend.append((drawing(16, plots.cross("8", "9")), "a seed is not finite from here on"))
-    recorded = max(curve.recorded for panel in report.panels for curve in panel.curves)
-    shown = max(len(curve.points) for panel in report.panels for curve in panel.curves)
+    recorded = max(curve.recorded for panel in drawn for curve in panel.curves)
+    shown = max(len(curve.points) for panel in drawn for curve in panel.curves)
     note = (
         f"Drawn: {shown} of up to {recorded} recorded points a seed, evenly chosen. "
         if recorded > shown
         else "Every recorded point is drawn. "
     )
-    broken = {curve.seed for panel in report.panels for curve in panel.curves if curve.status == "diverged"}
+    broken = {curve.seed for panel in drawn for curve in panel.curves if curve.status == "diverged"}
     note += left_from_mean("Diverged", broken)
-    open_ = {
-        curve.seed for panel in report.panels for curve in panel.curves if curve.status in ("running", "interrupted")
-    }
+    open_ = {curve.seed for panel in drawn for curve in panel.curves if curve.status in ("running", "interrupted")}
     note += left_from_mean("Not finished", open_)
     return section(
         names,
@@ -175,7 +175,7 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         )
         if others
         else None,
-        fold("numbers of these figures", [numbers_table(panel) for panel in report.panels]),
+        fold("numbers of these figures", [numbers_table(panel) for panel in drawn]),
         tag("p", note, class_="note"),
     )
 

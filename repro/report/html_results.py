@@ -294,7 +294,11 @@ def facts(report: tree.Report, names: Names) -> Section | None:
                 tag("div", fact_strip(row, axis) if comparable(row) else None, class_="c-strip"),
                 tag("div", row.printed, class_="n", data_head="paper"),
                 tag("div", words.ours(row), class_="n", data_head="ours"),
-                tag("div", verdict_cell(row, words.reason(row)), class_="why"),
+                tag(
+                    "div",
+                    verdict_cell(row, "" if row.verdict == "paper_inconsistent" else words.reason(row)),
+                    class_="why",
+                ),
                 class_="effect folded",
                 id=names("row", row.id),
             )

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 
 import repro.report
-from repro.report import json_report, markdown, terminal
+from repro.report import html, json_report, markdown, terminal, tree
 from repro.report.collect import collect
+from tests.report.page import read
 from tests.report.test_html import HOSTILE, measured, report_of
 
 SCHEMA = json.loads((Path(repro.report.__file__).parent / "schema.json").read_text("utf-8"))
@@ -63,7 +64,11 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
     lines = text.splitlines()
     assert lines[0] == "None of 24 printed results tested."
     assert "… 23 not run: all rows are in the report" in text
-    assert "3.28e18" in text and "match (fact)" in text and "paper inconsistent (fact): no one vocabulary" in text
+    assert (
+        "3.28e18" in text
+        and "match (fact)" in text
+        and "paper inconsistent (fact): the paper’s own text gives 63.0 M" in text
+    )
     assert "not run: python -m repro run paper=transformer scale=paper (96 P100-hours in the paper)" in text
     assert "holds (other setting)" in text
     assert "Report: runs/transformer/3f9a1c/report.html" in text
@@ -74,3 +79,25 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
 def test_terminal_shows_what_is_wrong_before_what_is_right(gallery: Path) -> None:
     text = terminal.render(collect(gallery), most=3)
     assert "worse" in text and "better" in text and "undecided" in text and "match" in text.splitlines()[-2]
+
+
+def test_a_long_reason_is_cut_beside_the_verdict_and_whole_in_the_fold() -> None:
+    reason = "one matrix for both embeddings, " * 20
+    row = measured((), ours=None, interval=None, verdict="paper_inconsistent", reason=reason)
+    assert len(max(terminal.render(report_of(row)).splitlines(), key=len)) < 200
+    page = read(html.render(report_of(row)))
+    assert page.all("td", "c-strip")[0].text().endswith("embeddings…")
+    assert reason.strip() in page.all("dl", "prov")[0].text()
+
+
+def test_a_contradiction_of_many_numbers_is_told_once() -> None:
+    against = tuple(
+        tree.AuditLine(
+            f"p{place}", f"parameters {place}", "65", "63.05", "paper_inconsistent", "512 V + …", "No V serves all."
+        )
+        for place in range(11)
+    )
+    page = read(html.render(report_of(audit=against)))
+    [cluster] = page.all("div", "cluster")
+    assert "11 numbers that cannot hold together" in cluster.text() and cluster.text().count("No V serves all.") == 1
+    assert len(cluster.all("tbody")[0].all("tr")) == 11
