@@ -86,7 +86,7 @@ def test_a_long_reason_is_cut_beside_the_verdict_and_whole_in_the_fold() -> None
     row = measured((), ours=None, interval=None, verdict="paper_inconsistent", reason=reason)
     assert len(max(terminal.render(report_of(row)).splitlines(), key=len)) < 200
     page = read(html.render(report_of(row)))
-    assert page.all("td", "c-strip")[0].text().endswith("embeddings…")
+    assert page.all("td", "c-strip")[0].text().endswith("for both…")
     assert reason.strip() in page.all("dl", "prov")[0].text()
 
 
