@@ -74,6 +74,9 @@ class Translation:
         ids: the same pairs, encoded.
         batch_tokens: a training batch holds at most this many source tokens and as many target tokens, padding included
             (the paper: about 25,000 of each).
+        bucket: pairs are batched together whose longer side falls into the same range of so many pieces. Narrow ranges
+            waste less on padding, but make each batch all of one kind: on number words a model that has just seen short
+            numbers only drops the last digit of long ones.
         evaluation_batch: sentence pairs of a validation or test batch.
         seed: decides the order of the training batches, nothing else.
     """
@@ -84,6 +87,7 @@ class Translation:
         pieces: Tokenizer,
         ids: Mapping[str, Sequence[Ids]],
         batch_tokens: int,
+        bucket: int,
         evaluation_batch: int = 250,
         seed: int = 0,
     ) -> None:
@@ -91,6 +95,7 @@ class Translation:
         self.pieces = pieces
         self.ids = ids
         self.batch_tokens = batch_tokens
+        self.bucket = bucket
         self.evaluation_batch = evaluation_batch
         self.vocabulary = pieces.get_vocab_size()
         self.seed(seed)
@@ -119,21 +124,20 @@ class Translation:
     def groups(self) -> list[list[int]]:
         """Indexes of the training pairs of each batch of one pass.
 
-        Pairs are batched together by approximate length (section 5.1): equal lengths are next to each other, in random
-        order, and the finished batches are shuffled.
+        Pairs are batched together by approximate length (section 5.1), in random order among those of one range, and the
+        finished batches are shuffled.
         """
-        rows = self.ids["train"]
-        order = torch.randperm(len(rows), generator=self.generator).tolist()
-        order.sort(key=lambda i: (len(rows[i][1]), len(rows[i][0])))  # stable: equal lengths stay shuffled
+        lengths = [max(len(source), len(target)) + 1 for source, target in self.ids["train"]]  # with EOS, or with BOS
+        order = torch.randperm(len(lengths), generator=self.generator).tolist()
+        order.sort(key=lambda i: lengths[i] // self.bucket)  # stable: each range stays shuffled
         groups: list[list[int]] = [[]]
         longest = 0
         for i in order:
-            length = max(longest, len(rows[i][0]) + 1, len(rows[i][1]) + 1)  # with EOS, or with BOS
-            if groups[-1] and length * (len(groups[-1]) + 1) > self.batch_tokens:
+            longest = max(longest, lengths[i])
+            if groups[-1] and longest * (len(groups[-1]) + 1) > self.batch_tokens:
                 groups.append([])
-                length = max(len(rows[i][0]), len(rows[i][1])) + 1
+                longest = lengths[i]
             groups[-1].append(i)
-            longest = length
         return [groups[i] for i in torch.randperm(len(groups), generator=self.generator).tolist()]
 
     def synthetic(self, n: int, seed: int) -> dict[str, Tensor]:
@@ -196,6 +200,7 @@ def caption_pieces(direction: str, folder: str | None, vocabulary: int) -> tuple
 def numbers(
     vocabulary: int,
     batch_tokens: int,
+    bucket: int = 100,
     largest: int = 99_999,
     train: int = 20_000,
     held_out: int = 1000,
@@ -205,12 +210,13 @@ def numbers(
     """English → German number words; see `number_words.splits` for largest, train and held_out."""
     pieces, ids = number_pieces(largest, train, held_out, vocabulary)
     texts = number_words.splits(largest, train, held_out)
-    return Translation(texts, pieces, ids, batch_tokens, evaluation_batch, seed)
+    return Translation(texts, pieces, ids, batch_tokens, bucket, evaluation_batch, seed)
 
 
 def multi30k(
     vocabulary: int,
     batch_tokens: int,
+    bucket: int = 4,
     direction: str = "de-en",
     folder: str | None = None,
     evaluation_batch: int = 100,
@@ -218,4 +224,4 @@ def multi30k(
 ) -> Translation:
     """Multi30k captions, German → English or back; see `multi30k.find` for where the files come from."""
     pieces, ids = caption_pieces(direction, folder, vocabulary)
-    return Translation(captions.splits(direction, folder), pieces, ids, batch_tokens, evaluation_batch, seed)
+    return Translation(captions.splits(direction, folder), pieces, ids, batch_tokens, bucket, evaluation_batch, seed)
