@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 MODES = ("leave_one_out", "add_one", "both")
 ALL_REMOVED = "all_removed"
 ONLY = "only_"
-TRAINING_LOSS = (
-    "training_loss"  # of the last logged updates; the ablated loss itself where the ablation changes the loss
-)
+TRAINING_LOSS = "training_loss"  # of the last logged updates; where an ablation changes the loss, the changed one
 
 
 def ablation_study(
@@ -107,7 +105,8 @@ def merged(ablations: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
         for key, value in ablations[name]["changes"].items():
             if key in changes and changes[key] != value:
                 raise ConfigError(
-                    f"The ablations {by[key]} and {name} cannot both be applied: {key} would be {changes[key]!r} and {value!r}.",
+                    f"The ablations {by[key]} and {name} cannot both be applied: "
+                    f"{key} would be {changes[key]!r} and {value!r}.",
                     f"For sweep.mode=add_one name one of them: sweep.names=[{name},…].",
                 )
             changes[key], by[key] = value, name
@@ -115,7 +114,7 @@ def merged(ablations: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> 
 
 
 class AblationStudy:
-    """Paired runs in one code folder. A run that another study made with the same updates and seed is not made again."""
+    """Paired runs in one code folder. A run that another study made with the same updates and seed is used again."""
 
     def __init__(
         self,
@@ -172,7 +171,7 @@ class AblationStudy:
         return planned_runs(self.settings["ablations"], None, "both")[run]
 
     def process(self, run: str, seed: int) -> str:
-        """ "ablation-no_dropout-seed-0"; what was removed or left depends on the names, so add-one runs carry a hash."""
+        """ "ablation-no_dropout-seed-0"; what add-one runs remove depends on the names: they carry a hash."""
         if run == ALL_REMOVED or run.startswith(ONLY):
             text = repr(sorted(self.changes(run).items()))
             run = f"{run}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"

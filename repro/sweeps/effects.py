@@ -18,8 +18,8 @@ class Effect:
     """metric(name) − metric(baseline), paired by seed.
 
     `values` holds the difference for each seed that both runs finished with a finite value, n of them; `mean` is None
-    for n = 0 and `interval` (two-sided, Student's t with n − 1 degrees of freedom) is None for n < 2. `missing` lists the
-    seeds left out.
+    for n = 0 and `interval` (two-sided, Student's t with n − 1 degrees of freedom) is None for n < 2. `missing` lists
+    the seeds left out.
     """
 
     name: str

@@ -55,8 +55,8 @@ def log_points(low: float, high: float, count: int) -> list[float]:
 def paper_rate(settings: Mapping[str, Any]) -> float | None:
     """The paper's own peak rate in this configuration; None when nothing says it.
 
-    From `gauntlet.learning_rate.paper_value` (a number, or an expression of the schedule's names), else the largest value
-    of the declared schedule, else the value of the swept key itself.
+    From `gauntlet.learning_rate.paper_value` (a number, or an expression of the schedule's names), else the largest
+    value of the declared schedule, else the value of the swept key itself.
     """
     options = settings["gauntlet"]["learning_rate"]
     schedule = settings.get("schedule") or {}
@@ -82,7 +82,7 @@ def paper_rate(settings: Mapping[str, Any]) -> float | None:
 
 
 class RateSweep:
-    """Trials over learning rates in one code folder; `options` are those of `gauntlet.learning_rate` or of the sweep."""
+    """Trials over learning rates in one code folder; `options` are `gauntlet.learning_rate` or those of the sweep."""
 
     def __init__(self, composed: Composed, folder: Path, pool: Pool, options: Mapping[str, Any]) -> None:
         settings = plain(composed)
@@ -103,7 +103,7 @@ class RateSweep:
         self.partial: dict[str, dict[str, Any]] = {}
 
     def grid(self, count: int) -> list[float]:
-        """Rates on the log scale, in order, with the paper's own among them, so that it is tried and not interpolated."""
+        """Rates on the log scale, in order, with the paper's own among them: it is tried, not interpolated."""
         rates = log_points(self.low, self.high, count)
         if self.paper is None or not self.paper > 0:
             return rates
@@ -206,12 +206,14 @@ class RateSweep:
 def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[str, Any]:
     """What the rates, lowest first, show together.
 
-    `usable` is the range around the best rate in which every rate tried falls ([low, high], None if none does);
-    `paper_inside` whether the paper's rate lies in it (None when that cannot be said), `paper_factor` how many times too
-    high (> 1) or too low (< 1) it is where it does not.
+    `usable` is the range around the best rate in which every rate tried falls ([low, high], None if none does); a pruned
+    rate whose loss had not fallen yet is undecided and does not end the range;
+    `paper_inside` whether the paper's rate lies in it (None when that cannot be said), `paper_factor` how many times
+    too high (> 1) or too low (< 1) it is where it does not.
     """
-    falling = [place for place, rate in enumerate(rates) if rate["falls"]]
-    best = min(falling, key=lambda place: rates[place]["final"], default=None)
+    decided = [rate for rate in rates if rate["falls"] or rate["state"] != "pruned"]
+    falling = [place for place, rate in enumerate(decided) if rate["falls"]]
+    best = min(falling, key=lambda place: decided[place]["final"], default=None)
     usable: list[float] | None = None
     if best is not None:
         first = last = best
@@ -219,7 +221,7 @@ def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[
             first -= 1
         while last + 1 in falling:
             last += 1
-        usable = [rates[first]["rate"], rates[last]["rate"]]
+        usable = [decided[first]["rate"], decided[last]["rate"]]
     inside, factor = None, None
     if paper is not None and usable is not None:
         inside = usable[0] <= paper <= usable[1]
@@ -228,7 +230,7 @@ def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[
     return {
         "paper_value": paper,
         "usable": usable,
-        "best_rate": None if best is None else rates[best]["rate"],
+        "best_rate": None if best is None else decided[best]["rate"],
         "paper_inside": inside,
         "paper_factor": factor,
         "rates": [dict(rate) for rate in rates],

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -191,10 +192,9 @@ class Pool:
         return open(self.log_folder / f"worker-{self.started_workers}.log", "w+b")
 
     def tell(self, worker: Worker, kind: str, content: object) -> None:
-        try:
+        # one that died is found by `look`, which queues its task again
+        with suppress(BrokenPipeError, ConnectionResetError):
             worker.connection.send((kind, content))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died; `look` finds it and queues its task again
 
     def look(self, timeout: float) -> None:
         """Take what the workers said within `timeout` seconds, and bury the dead."""
@@ -262,10 +262,8 @@ class Pool:
 
     def kill(self, worker: Worker) -> int:
         """Kill a worker and whatever it started."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         return worker.process.wait()
 
     # the end
@@ -294,10 +292,8 @@ class Pool:
             self.tell(worker, "end", None)
         for worker in self.alive:
             if worker.task is None:
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     worker.process.wait(timeout=5)
-                except subprocess.TimeoutExpired:
-                    pass
             if worker.process.poll() is None:
                 self.kill(worker)
             worker.connection.close()
@@ -305,9 +301,9 @@ class Pool:
         self.alive.clear()
 
     def __enter__(self) -> Pool:
-        if threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                self.previous_handler = signal.signal(signal.SIGTERM, raise_terminated)
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self.previous_handler = signal.signal(signal.SIGTERM, raise_terminated)
         return self
 
     def __exit__(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def journal_storage(path: Path) -> BaseStorage:
     """The storage in the journal at `path`; the caller holds `exclusively(path)`.
 
-    The journal's own lock is a link that a killed process leaves behind, which stops the next one for 30 s; the caller's
-    lock, which the system frees at any death, stands in for it.
+    The journal's own lock is a link that a killed process leaves behind, which stops the next one for 30 s; the
+    caller's lock, which the system frees at any death, stands in for it.
     """
     import optuna
     from optuna.storages import JournalStorage
@@ -66,7 +66,7 @@ def exclusively(path: Path) -> Iterator[None]:
         except Timeout:
             raise RunFolderError(
                 f"The study {path.stem} is being run by another process. Folder: {path.parent}",
-                "Wait for it or stop it, then give the same command again. `python -m repro status` shows how far it is.",
+                "Wait for it or stop it, then give the same command again; `python -m repro status` says how far it is.",
             ) from None
     try:
         yield

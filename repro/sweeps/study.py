@@ -45,7 +45,7 @@ class Interval:
 class Plan:
     """What a study does.
 
-    `space` names each parameter and its values: an `Interval` or a tuple of choices. `points` are tried first, in order;
+    `space` names each parameter and its values: an `Interval` or a tuple of choices. `points` come first, in order;
     the sampler (TPE) chooses what is missing to `trials`. Each trial runs once for every seed; its value is the mean.
     With `prune`, a trial is stopped when its first seed is worse than the median of the others at the same update, and
     the further seeds start only after the first. `updates` of one process serve the estimate of the time left.
@@ -159,7 +159,7 @@ class Study:
         return self.folder / f"{self.plan.name}.json"
 
     def run(self, pool: Pool, progress: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Run what is missing and return the record of `studies/<name>.json`; `progress` gets it whenever it is written.
+        """Run what is missing and return the record of studies/<name>.json; `progress` gets it whenever it is written.
 
         Raises:
             RunFolderError: another controller runs this study.

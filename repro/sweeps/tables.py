@@ -48,7 +48,8 @@ def rate_table(record: Mapping[str, Any]) -> list[str]:
     for rate in record["rates"]:
         error = rate["standard_error"]
         ratio = f"{rate['drop'] / error:.1f}" if isinstance(error, float) and error > 0 else "–"
-        verdict = "diverges" if rate["state"] == "diverged" else "learns" if rate["falls"] else "does not fall"
+        undecided = "undecided" if rate["state"] == "pruned" else "does not fall"
+        verdict = "diverges" if rate["state"] == "diverged" else "learns" if rate["falls"] else undecided
         notes = [verdict]
         notes += ["pruned"] if rate["state"] == "pruned" else []
         notes += ["best"] if rate["rate"] == record["best_rate"] else []

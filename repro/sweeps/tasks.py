@@ -21,8 +21,8 @@ class Task:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Stopped(Exception):
-    """Raised by a task that ended before its work was done: "pruned" for good, "interrupted" with its checkpoint kept."""
+class Stopped(Exception):  # noqa: N818  (not an error: it was asked for)
+    """Raised by a task that ends before its work is done: "pruned" for good, "interrupted" with its checkpoint."""
 
     def __init__(self, reason: str = "interrupted") -> None:
         super().__init__(reason)

@@ -96,7 +96,7 @@ def run_task(task: Task, control: Control) -> Ended:
         return Failed(task.id, str(error))
     except SystemExit as error:
         return Failed(task.id, f"the code called sys.exit({error.code!r})")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (told to the controller, which names it to the user)
         return Failed(task.id, described(error))
 
 
@@ -160,6 +160,7 @@ def main(descriptor: int, threads: int, torch_needed: bool) -> None:
         event = run_task(task, control)
         try:
             control.send(event)
-        except Exception as error:  # the result cannot be pickled: the controller must still hear of the end
+        # a result that cannot be pickled may raise anything; the controller must still hear of the end
+        except Exception as error:  # noqa: BLE001
             control.send(Failed(task.id, f"the result cannot be sent to the controller: {described(error)}"))
         control.task = None

@@ -54,7 +54,7 @@ def test_no_baseline_is_an_error() -> None:
 def test_the_interval_holds_the_mean_and_moves_with_the_values(values: list[float], confidence: float) -> None:
     mean, interval = mean_interval(values, confidence)
     assert mean is not None and interval is not None and interval[0] <= mean <= interval[1]
-    moved_mean, moved = mean_interval([value + 7 for value in values], confidence)
+    _, moved = mean_interval([value + 7 for value in values], confidence)
     assert moved is not None and moved == pytest.approx((interval[0] + 7, interval[1] + 7), abs=1e-6)
     _, wider = mean_interval(values, 0.5 + confidence / 2)
     assert wider is not None and wider[1] - wider[0] >= interval[1] - interval[0]

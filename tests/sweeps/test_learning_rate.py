@@ -50,6 +50,7 @@ def rate(value: float, falls: bool, final: float = 1.0, state: str = "complete")
 RATES = [
     rate(1e-5, False),
     rate(1e-4, True, 2.0),
+    rate(5e-4, False, 2.0, "pruned"),  # stopped before it could show: undecided
     rate(1e-3, True, 1.0),
     rate(1e-2, True, 3.0),
     rate(1e-1, False, state="diverged"),

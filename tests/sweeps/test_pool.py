@@ -191,7 +191,7 @@ def test_workers_leave_when_the_controller_does(tmp_path: Path, number: int) -> 
 def test_workers_that_cannot_start_are_an_error_with_their_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repro.sweeps.pool.BOOTSTRAP", "raise SystemExit('no such wheel')")
     with (
-        pytest.raises(HarnessError, match="3 workers in a row.*exited with code 1\nno such wheel"),
+        pytest.raises(HarnessError, match=r"3 workers in a row.*exited with code 1\nno such wheel"),
         pool() as workers,
     ):
         workers.run([Task("a", "fake_tasks:double", {"number": 1})])

@@ -28,7 +28,7 @@ def pool(workers: int = 2) -> Pool:
 
 
 def told(folder: Path, name: str = "fake") -> dict[int, int]:
-    """How often each trial was told, counted in the journal: op_code 6 sets a trial's state, 1 is RUNNING, 4 WAITING."""
+    """How often each trial was told, counted in the journal: op_code 6 sets a state; 1, 2 and 3 are final ones."""
     counts: dict[int, int] = {}
     for line in (folder / f"{name}.journal").read_text().splitlines():
         entry = json.loads(line)

@@ -106,7 +106,7 @@ def test_a_part_that_cannot_be_built_is_a_named_failure_and_the_others_stand(wor
 @pytest.mark.usefixtures("in_line_folder")
 def test_a_paper_without_a_key_for_its_rate_says_what_to_declare(workers: Pool, tmp_path: Path) -> None:
     composed, folder = opened(tmp_path, "gauntlet.learning_rate.parameter=null")
-    with pytest.raises(ConfigError, match="gauntlet.learning_rate.parameter: missing"):
+    with pytest.raises(ConfigError, match=r"gauntlet.learning_rate.parameter: missing"):
         learning_rate_study(composed, folder, workers)
 
 
