@@ -88,11 +88,26 @@ def conclude(
     return Evidence(
         phase=phase,
         outcome=Gate.FAILED if shut else Gate.PASSED,
-        summary=" · ".join(part for part in (summary, counts(findings)) if part),
+        summary=" · ".join(part for part in (summary, *headlines(findings), counts(findings)) if part),
         findings=tuple(findings),
-        data=data or {},
+        data={**tables_of(findings), **(data or {})},
         questions=questions,
     )
+
+
+def headlines(findings: list[Finding]) -> list[str]:
+    """What checks ask to have said in the phase's line: `details["headline"]`, such as "41 stages"."""
+    return [str(f.details["headline"]) for f in findings if f.details.get("headline") and not f.blocks]
+
+
+def tables_of(findings: list[Finding]) -> dict[str, list[dict[str, Any]]]:
+    """Tables that checks made (lists of flat records in their details), by name, for the report."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for finding in findings:
+        for name, value in finding.details.items():
+            if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
+                found.setdefault(name, []).extend(dict(entry) for entry in value)
+    return found
 
 
 def counts(findings: list[Finding]) -> str:
