@@ -8,6 +8,7 @@ loss that averages over tokens weighs the parts slightly differently.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning.fabric  # sets the level of its log, which is corrected below
 import torch
 from torch.multiprocessing.spawn import ProcessException
 
@@ -29,6 +31,9 @@ from repro.training.interruption import STOPPING, SignalWatch
 from repro.training.loop import Loop, Progress
 from repro.training.process import ProcessSpec, Result
 
+# each process would announce itself; here, because the children import this module before they start
+logging.getLogger(lightning.fabric.__name__).setLevel(logging.WARNING)
+
 
 def train_distributed(
     spec: ProcessSpec, paper: Paper, store: ProcessStore, device: torch.device, progress: Progress | None
@@ -39,22 +44,27 @@ def train_distributed(
         ReproError: what `train` raises, whichever process met it first.
     """
     fabric = make_fabric(spec, device)
+    task = pickle.dumps((spec, paper))  # as bytes, and the result too: Fabric would take frozen records apart
     with tempfile.TemporaryDirectory() as messages, _forwarded_signals(), _followed(store, spec, progress):
         try:
-            result = fabric.launch(_one_of_several, spec, paper, store.folder, messages, torch.get_num_threads())
+            answer = fabric.launch(_one_of_several, task, store.folder, messages, torch.get_num_threads())
         except ProcessException as error:
             raise _first_error(Path(messages)) or ComponentError(
                 f"{spec.process}: one of {spec.devices} processes died: {str(error).strip().splitlines()[-1]}"
             ) from error
+    result = pickle.loads(answer)  # noqa: S301  written just now by our own process
     assert isinstance(result, Result)
     return result
 
 
-def _one_of_several(fabric: Any, spec: ProcessSpec, paper: Paper, folder: Path, messages: str, threads: int) -> Result:
+def _one_of_several(fabric: Any, task: bytes, folder: Path, messages: str, threads: int) -> bytes:
+    """One life of the loop in one of the processes: unpickles the task, returns the result pickled."""
+    spec, paper = pickle.loads(task)  # noqa: S301  written just now by our own parent
     torch.set_num_threads(threads)
     try:
         with SignalWatch() as signals:
-            return Loop(spec, paper, ProcessStore(folder), Wrapped(fabric, spec.precision), signals).run()
+            result = Loop(spec, paper, ProcessStore(folder), Wrapped(fabric, spec.precision), signals).run()
+        return pickle.dumps(result)
     except ReproError as error:
         # torch hands on only the text of an exception; the parent raises the error itself
         (Path(messages) / f"{fabric.global_rank}.pickle").write_bytes(pickle.dumps(error))

@@ -2,8 +2,8 @@
 
 Framing, from leveldb/doc/log_format.md: blocks of 32,768 bytes; a record is crc32 (4 bytes, little-endian, over
 type and data), length (2), type (1: full, 2: first, 3: middle, 4: last), data; what is left of a block, if less
-than 7 bytes, is zeros. W&B's header, ":W&B", 0xBEE1 little-endian, a version byte, is part of the first block. Its checksum is plain
-CRC-32 where LevelDB has masked CRC-32C.
+than 7 bytes, is zeros. W&B's header, ":W&B", 0xBEE1 little-endian, a version byte, is part of the first block. Its
+checksum is plain CRC-32 where LevelDB has masked CRC-32C.
 """
 
 from __future__ import annotations
