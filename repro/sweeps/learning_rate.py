@@ -206,8 +206,8 @@ class RateSweep:
 def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[str, Any]:
     """What the rates, lowest first, show together.
 
-    `usable` is the range around the best rate in which every rate tried falls ([low, high], None if none does); a pruned
-    rate whose loss had not fallen yet is undecided and does not end the range;
+    `usable` is the range around the best rate in which every rate tried falls ([low, high], None if none does); a
+    pruned rate whose loss had not fallen yet is undecided and does not end the range;
     `paper_inside` whether the paper's rate lies in it (None when that cannot be said), `paper_factor` how many times
     too high (> 1) or too low (< 1) it is where it does not.
     """

@@ -66,7 +66,7 @@ def exclusively(path: Path) -> Iterator[None]:
         except Timeout:
             raise RunFolderError(
                 f"The study {path.stem} is being run by another process. Folder: {path.parent}",
-                "Wait for it or stop it, then give the same command again; `python -m repro status` says how far it is.",
+                "Wait for it or stop it, then give the same command again; `python -m repro status` shows its state.",
             ) from None
     try:
         yield

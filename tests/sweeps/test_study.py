@@ -148,7 +148,9 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert set(told(tmp_path).values()) == {1}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_controller_is_resumed_and_every_trial_is_told_once(tmp_path: Path, number: int) -> None:
     command = [sys.executable, str(HERE / "study_controller.py"), str(tmp_path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
