@@ -1,0 +1,102 @@
+"""Plant a bug or a variant: a copy of the whole paper with some lines of its source replaced, judged by a phase's own gate."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import shutil
+import sys
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from repro.checks.registry import run_check
+from repro.contract.bench import Bench
+from repro.contract.paper import Paper
+from repro.findings import Finding, Outcome
+from repro.phases.gate import planned_checks
+
+from .patched import settings_of
+
+PACKAGE = "repro.papers.transformer"
+SOURCE = Path(importlib.import_module(PACKAGE).__path__[0])
+COUNT = count()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Replace `before` by `after` in one file of the paper; `times` says how often it stands there."""
+
+    file: str
+    before: str
+    after: str
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Planted:
+    """`phase` is the gate that must stop it, `likely` a text that one of the first three likely bugs holds."""
+
+    patches: tuple[Patch, ...]
+    phase: str = "model"
+    likely: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    components: tuple[str, ...] = ()  # names that a finding may blame beside the component itself and its pieces
+
+
+def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Paper:
+    """The Transformer with the patches made, as a package of another name on sys.path. A text not found is an error."""
+    name = f"planted_paper_{next(COUNT)}"
+    target = folder / name
+    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for patch in planted.patches:
+        file = target / f"{patch.file}.py"
+        text = file.read_text(encoding="utf-8")
+        assert text.count(patch.before) == patch.times, f"{patch.before!r}: {text.count(patch.before)} times in {patch.file}.py"
+        file.write_text(text.replace(patch.before, patch.after), encoding="utf-8")
+    for file in target.glob("*.py"):
+        file.write_text(file.read_text(encoding="utf-8").replace(f"from {PACKAGE}", f"from {name}"), encoding="utf-8")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    files = {patch.file for patch in planted.patches}
+    moved = {"model", "loss", "pieces", "training"} | files  # data and evaluation keep their caches unless they are patched
+    settings = renamed(copy.deepcopy(settings_of(*overrides)), name, moved)
+    for key, value in planted.settings.items():
+        node = settings
+        *path, last = key.split(".")
+        for part in path:
+            node = node[int(part) if isinstance(node, list) else part]
+        node[last] = value
+    return Paper.from_config(settings)
+
+
+def renamed(node: Any, name: str, modules: set[str]) -> Any:
+    if isinstance(node, dict):
+        return {key: renamed(value, name, modules) for key, value in node.items()}
+    if isinstance(node, list):
+        return [renamed(value, name, modules) for value in node]
+    if isinstance(node, str):
+        for module in modules:
+            if node.startswith(f"{PACKAGE}.{module}."):
+                return node.replace(PACKAGE, name, 1)
+    return node
+
+
+def gate_of(paper: Paper, phase: str, seed: int = 0, dtype: Any = None, stop: bool = False) -> list[Finding]:
+    """Findings of all checks that gate a phase, as the phase itself plans them."""
+    context: Any = SimpleNamespace(settings=paper.settings, paper=paper)
+    bench = Bench(paper, seed=seed) if dtype is None else Bench(paper, dtype=dtype, seed=seed)
+    findings: list[Finding] = []
+    for name, options in planned_checks(phase, context):
+        findings += run_check(name, bench, options)
+        if stop and any(f.blocks for f in findings):
+            break
+    return findings
+
+
+def failures(findings: list[Finding]) -> list[Finding]:
+    """What keeps the gate shut, decisions before checks that raised."""
+    return sorted((f for f in findings if f.blocks), key=lambda f: f.outcome is Outcome.ERROR)

@@ -1,0 +1,40 @@
+"""Every bug of data, model and loss stops the gate of its phase and is named; no correct variant is ever stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from repro.contract.paper import Paper
+
+from .catalogue import BUGS, DECLARED, VARIANTS
+from .patched import settings_of
+from .planting import failures, gate_of, plant
+
+COMPONENT = {"data": "data", "model": "model", "loss": "loss"}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_stops_its_gate(name: str, tmp_path: Path) -> None:
+    bug = BUGS[name]
+    found = failures(gate_of(plant(bug, tmp_path), bug.phase))
+    assert found, f"{name} was not caught"
+    likely = [text for finding in found[:1] for text in finding.likely[:3]]
+    assert any(bug.likely in text for text in likely), f"{name}: {found[0].check} suspects {likely}"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_stops_no_gate(name: str, tmp_path: Path) -> None:
+    paper = plant(VARIANTS[name], tmp_path)
+    for phase in ("model", "loss") if "data" not in {p.file for p in VARIANTS[name].patches} else ("data",):
+        stopped = failures(gate_of(paper, phase))
+        assert not stopped, f"{name}: {[(f.check, f.summary, f.observed) for f in stopped]}"
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_a_declared_deviation_stops_no_gate(name: str) -> None:
+    paper = Paper.from_config(settings_of(*DECLARED[name]))
+    for phase in ("model", "loss"):
+        stopped = failures(gate_of(paper, phase))
+        assert not stopped, f"{name}: {[(f.check, f.summary, f.observed) for f in stopped]}"
