@@ -55,8 +55,8 @@ def pad(rows: Sequence[Sequence[int]]) -> Tensor:
 
 def collate(examples: Sequence[Ids]) -> dict[str, Tensor]:
     """Pairs of id lists → one batch."""
-    source = pad([ids + [EOS] for ids, _ in examples])  # [b, source_length]
-    y = pad([[BOS] + ids + [EOS] for _, ids in examples])  # [b, target_length + 1]
+    source = pad([ids + [EOS] for ids, _ in examples])  # [b, source_length]  # noqa: RUF005
+    y = pad([[BOS] + ids + [EOS] for _, ids in examples])  # [b, target_length + 1]  # noqa: RUF005
     target_input, target_output = y[:, :-1], y[:, 1:]  # [b, target_length]
     return {
         "source": source,
@@ -107,7 +107,7 @@ class Translation:
         self.position = 0  # batches of the current pass already handed out
 
     def batches(self, split: str) -> Iterator[dict[str, Tensor]]:
-        """Train: from the current position to the end of the pass. Validation and test: everything, in a fixed order."""
+        """Train: from the current position to the end of the pass. Validation, test: everything, in a fixed order."""
         if split != "train":
             rows = self.ids[split]
             for start in range(0, len(rows), self.evaluation_batch):
@@ -124,11 +124,12 @@ class Translation:
     def groups(self) -> list[list[int]]:
         """Indexes of the training pairs of each batch of one pass.
 
-        Pairs are batched together by approximate length (section 5.1), in random order among those of one range, and the
-        finished batches are shuffled.
+        Pairs are batched together by approximate length (section 5.1), in random order among those of one range, and
+        the finished batches are shuffled.
         """
-        lengths = [max(len(source), len(target)) + 1 for source, target in self.ids["train"]]  # with EOS, or with BOS
-        order = torch.randperm(len(lengths), generator=self.generator).tolist()
+        rows = self.ids["train"]
+        lengths = [max(len(source), len(target)) + 1 for source, target in rows]  # with EOS, or with BOS
+        order = torch.randperm(len(rows), generator=self.generator).tolist()
         order.sort(key=lambda i: lengths[i] // self.bucket)  # stable: each range stays shuffled
         groups: list[list[int]] = [[]]
         longest = 0
@@ -141,7 +142,7 @@ class Translation:
         return [groups[i] for i in torch.randperm(len(groups), generator=self.generator).tolist()]
 
     def synthetic(self, n: int, seed: int) -> dict[str, Tensor]:
-        """A batch of n pairs of random pieces, of different lengths (so rows have padding), without reading anything."""
+        """A batch of n pairs of random pieces, of different lengths (so rows have padding); reads no file."""
         generator = torch.Generator().manual_seed(seed)
 
         def row(length: int) -> list[int]:
@@ -155,7 +156,7 @@ class Translation:
         ids = list(ids)
         if EOS in ids:
             ids = ids[: ids.index(EOS)]
-        text = "".join(self.pieces.id_to_token(i) for i in ids if i >= len(SPECIALS))
+        text = "".join(self.pieces.id_to_token(i) or "" for i in ids if i >= len(SPECIALS))
         return text.replace(SPACE, " ").strip()
 
     def references(self, split: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Greedy translation of held-out text, scored by exact match, BLEU and perplexity per piece (section 6.1).
 
-Beam search (beam 4, length penalty 0.6) and the average of the last checkpoints belong to the printed WMT14 rows; greedy
-decoding of the last model is declared as a deviation.
+Beam search (beam 4, length penalty 0.6) and the average of the last checkpoints belong to the printed WMT14 rows;
+greedy decoding of the last model is declared as a deviation.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def greedy(model: nn.Module, source: Tensor, longest: int | None = None, cached:
 
 def bleu(hypotheses: list[str], references: list[str], tokenize: str = "13a") -> tuple[float, str]:
     """Corpus BLEU of detokenised text by sacrebleu, and its signature."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     metric = BLEU(tokenize=tokenize)
     score = metric.corpus_score(hypotheses, [references]).score
@@ -55,7 +55,7 @@ def bleu(hypotheses: list[str], references: list[str], tokenize: str = "13a") ->
 
 
 def signatures(tokenize: str = "13a", **_: Any) -> dict[str, str]:
-    """Signature of each metric that has one, for the evaluation settings `**config`: {"bleu": "nrefs:1|case:mixed|…"}."""
+    """Signature of each metric that has one, for the settings of `evaluate`: {"bleu": "nrefs:1|case:mixed|…"}."""
     return {"bleu": bleu(["a"], ["a"], tokenize)[1]}
 
 

@@ -420,9 +420,7 @@ class Transformer(nn.Module):
         """source [b, m] → memory [b, m, width]."""
         return self.encoder(self.source_embedding(source), padding_mask(source, self.padding))
 
-    def decode(
-        self, target_input: Tensor, memory: Tensor, source_mask: Tensor, cache: Cache | None = None
-    ) -> Tensor:
+    def decode(self, target_input: Tensor, memory: Tensor, source_mask: Tensor, cache: Cache | None = None) -> Tensor:
         """target_input [b, n], memory [b, m, width], source_mask [b, 1, 1, m] → logits [b, n, vocabulary].
 
         With a cache only the positions that it has not seen are computed and returned.

@@ -1,7 +1,7 @@
 """Multi30k task 1, German and English captions of images (Elliott et al. 2016): found on disk or downloaded once.
 
-Folders are searched in this order: the one the config names, `multi30k` inside $REPRO_DATA, the cache. A file whose SHA-256
-is not the published one is never read.
+Folders are searched in this order: the one the config names, `multi30k` inside $REPRO_DATA, the cache. A file whose
+SHA-256 is not the published one is never read.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def download(address: str, path: Path, sha256: str) -> None:
     except (urllib.error.URLError, OSError) as error:
         raise DataError(
             f"{address} cannot be downloaded: {error}",
-            "Set data.folder or REPRO_DATA to a folder that holds the files, or run data=numbers, which needs no network.",
+            "Set data.folder or REPRO_DATA to a folder that holds the files, or run data=numbers: it needs no network.",
         ) from error
     verify(content, path, sha256)
     part = path.with_suffix(f".part{os.getpid()}")

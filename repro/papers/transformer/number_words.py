@@ -1,8 +1,8 @@
 """Number words, English and German, as a translation task that needs no download.
 
 What makes it a translation task: German says the unit before the ten ("dreiundsiebzig", three-and-seventy), writes one
-long word, and drops "and" and commas. num2words spells the parts below one thousand; the two rules that join thousands are
-written out here, because spelling 100,000 numbers one by one would take a quarter of a minute.
+long word, and drops "and" and commas. num2words spells the parts below one thousand; the two rules that join thousands
+are written out here, because spelling every number by num2words would take several seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def below_thousand(number: int, language: str) -> str:
 
 
 def english(number: int) -> str:
-    """The number in British English, as num2words writes it: 73215 → seventy-three thousand, two hundred and fifteen."""
+    """The number as num2words writes it in English: 73215 → seventy-three thousand, two hundred and fifteen."""
     thousands, rest = divmod(number, 1000)
     if not thousands:
         return below_thousand(rest, "en")
@@ -46,8 +46,8 @@ def german(number: int) -> str:
 def splits(largest: int, train: int, held_out: int) -> dict[str, tuple[tuple[str, str], ...]]:
     """Disjoint sets of (English, German) pairs from 0 … largest.
 
-    A fixed permutation decides who belongs where, so the splits depend on `largest` and `held_out` alone, never on a seed
-    of training, and a larger `train` only adds numbers.
+    A fixed permutation decides who belongs where, so the splits depend on `largest` and `held_out` alone, never on a
+    seed of training, and a larger `train` only adds numbers.
 
     Args:
         largest: largest number, at most 999,999.
@@ -61,7 +61,8 @@ def splits(largest: int, train: int, held_out: int) -> dict[str, tuple[tuple[str
         raise ValueError(f"data.largest is {largest}, needed 1 to {LARGEST}")
     if train < 1 or held_out < 1 or train + 2 * held_out > largest + 1:
         raise ValueError(
-            f"data.train={train} and twice data.held_out={held_out} do not fit into the {largest + 1} numbers 0 to {largest}"
+            f"data.train={train} and twice data.held_out={held_out} do not fit into the {largest + 1} numbers "
+            f"0 to {largest}"
         )
     order = torch.randperm(largest + 1, generator=torch.Generator().manual_seed(1706_03762)).tolist()
     parts = {

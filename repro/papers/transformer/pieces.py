@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from repro.papers.transformer.model import MultiHeadAttention
+from repro.papers.transformer.model import FeedForward, MultiHeadAttention
 
 
 @torch.no_grad()
@@ -20,7 +20,7 @@ def multi_head_attention(
     w_o: Tensor,
     heads: int,
 ) -> Tensor:
-    """Multi-head attention with given matrices, as section 3.2.2 writes it: head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
+    """Multi-head attention with given matrices (section 3.2.2): head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
 
     Args:
         query: [b, n, width].
@@ -37,4 +37,24 @@ def multi_head_attention(
     for linear, matrix in ((layer.query, w_q), (layer.key, w_k), (layer.value, w_v), (layer.output, w_o)):
         linear.weight.copy_(matrix.T)
     result: Tensor = layer.eval()(query, key, value, mask)
+    return result
+
+
+@torch.no_grad()
+def feed_forward(x: Tensor, w_1: Tensor, b_1: Tensor, w_2: Tensor, b_2: Tensor) -> Tensor:
+    """The feed-forward network with given weights (equation 2).
+
+    Args:
+        x: [b, n, width].
+        w_1, b_1: [width, d_ff] and [d_ff].
+        w_2, b_2: [d_ff, width] and [width].
+
+    Returns:
+        [b, n, width]
+    """
+    layer = FeedForward(*w_1.shape).to(x.dtype)
+    for linear, matrix, bias in ((layer.inner, w_1, b_1), (layer.outer, w_2, b_2)):
+        linear.weight.copy_(matrix.T)
+        linear.bias.copy_(bias)
+    result: Tensor = layer.eval()(x)
     return result

@@ -38,7 +38,8 @@ def test_batches_keep_the_token_budget_and_cover_the_split_once() -> None:
 def test_narrow_buckets_waste_less_padding() -> None:
     def padding(bucket: int) -> float:
         batches = list(make(bucket=bucket).batches("train"))
-        return sum(int((b["target_output"] == PAD).sum()) for b in batches) / sum(b["target_output"].numel() for b in batches)
+        empty = sum(int((batch["target_output"] == PAD).sum()) for batch in batches)
+        return empty / sum(batch["target_output"].numel() for batch in batches)
 
     assert padding(2) < 0.75 * padding(100)
 

@@ -162,7 +162,8 @@ def test_post_norm_output_is_normalised() -> None:
 
 
 def test_impossible_settings_are_all_listed() -> None:
-    with pytest.raises(ValueError, match=r"model\.positions is 'no'.*model\.norm is 'mid'.*does not divide by model\.heads=3"):
+    faults = r"model\.positions is 'no'.*model\.norm is 'mid'.*does not divide by model\.heads=3"
+    with pytest.raises(ValueError, match=faults):
         small(positions="no", norm="mid", heads=3)
-    with pytest.raises(ValueError, match="21 pieces, but model.max_length is 20"):
+    with pytest.raises(ValueError, match=r"21 pieces, but model\.max_length is 20"):
         small()(torch.ones(1, 21, dtype=torch.long), torch.ones(1, 2, dtype=torch.long))

@@ -65,7 +65,8 @@ def test_clipping_limits_what_the_optimiser_sees() -> None:
     model, training = make(clip=0.01)
     scalars = training.update(batch())
     assert float(scalars["gradient_norm"]) > 0.01  # reported before clipping
-    total = torch.stack([parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]).norm()
+    norms = [parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]
+    total = torch.stack(norms).norm()
     assert float(total) == pytest.approx(0.01, rel=1e-3)
 
 
