@@ -16,7 +16,7 @@ from repro.checks import tolerance
 from repro.checks.gradient import no_graph, outputs_for_loss
 from repro.checks.inputs import component_location, loss_inputs, other_values, real_places
 from repro.checks.modules import near
-from repro.checks.oracle import judge_loss
+from repro.checks.oracle import call_piece, judge_loss, tensors_of
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.errors import ComponentError
@@ -209,7 +209,9 @@ def judge_alignment(
         "threshold": "signs, and exactly 0 at padding",
         **where,
     }
-    if pair.padding is not None and bool((size[~real] > 0).any()):
+    pulled = gradient.argmin(dim=-1)
+    right = pulled == targets
+    if pair.padding is not None and bool((size[~real] > 0).any()) and bool(right[real].all()):
         count = int((size[~real] > 0).sum())
         return failed(
             "padding counts in the loss",
@@ -217,8 +219,6 @@ def judge_alignment(
             likely=("padding counted in the loss (no ignore_index, or the mask is lost)", "ignore_index is another id than padding"),
             **fields,
         )
-    pulled = gradient.argmin(dim=-1)
-    right = pulled == targets
     if bool(right[real].all()):
         at_target = gradient.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
         if bool((at_target[real] < 0).all()):
@@ -491,3 +491,35 @@ def regression_pairs(bench: Bench) -> list[tuple[str, str]]:
     outputs = [n for n in taken if tensors[n].output_of is not None and tensors[n].is_floating]
     given = [n for n in taken if tensors[n].output_of is None and tensors[n].is_floating]
     return [(o, t) for o in outputs for t in given if [a for a in tensors[o].axes if a != 1] == [a for a in tensors[t].axes if a != 1]]
+
+
+@check(phase="loss", family="oracle", component="label_smoothed_cross_entropy")
+def cross_entropy_oracle_agrees(bench: Bench) -> list[Finding]:
+    """Decides whether the piece `label_smoothed_cross_entropy` is the definition, with and without smoothing and padding.
+
+    Broken: another value than one target at a time in float64.
+    Likely: padding counted in the loss (no ignore_index, or the mask is lost) | sum instead of mean reduction | label
+    smoothing not applied
+    """
+    classes, n = 7, 12
+    logits = tensors_of(5, (n, classes))[0] * 2
+    targets = np.random.default_rng(6).integers(1, classes, size=n)
+    targets[-4:] = 0
+    findings = []
+    signature = "(logits [n, C], targets [n], smoothing, padding)"
+    for smoothing in (0.0, 0.1):
+        ours = call_piece(
+            bench,
+            "label_smoothed_cross_entropy",
+            signature,
+            torch.from_numpy(logits).to(bench.dtype),
+            torch.from_numpy(targets),
+            smoothing,
+            0,
+        )
+        if isinstance(ours, Finding):
+            return [ours]
+        name = "label_smoothed_cross_entropy"
+        found = judge_loss(bench, name, f"pieces.{name}", ours, logits, targets, smoothing, 0)
+        findings.append(scale_is_settled_elsewhere(bench, found))
+    return findings

@@ -193,7 +193,66 @@ def not_finite(bench: Bench, output: str, value: Tensor) -> Finding:
         expected="finite values on valid input",
         observed=f"{bad} of {value.numel()} values are NaN or infinite",
         location=component_location(bench, "model"),
-        likely=("a row whose every key is masked: softmax of -inf only", "division by zero", "overflow of exp"),
+        likely=("mask polarity inverted, or a row whose every key is masked: softmax of -inf only", "division by zero", "overflow of exp"),
+    )
+
+
+@check(phase="model", family="metamorphic", component="model")
+def sees_everything(bench: Bench, *, stage: str = "", input: str = "") -> Finding:
+    """Decides whether every position of a stage sees every real position of an input, before and after it.
+
+    Broken: a position that does not change when some other position of the input does.
+    Likely: causal mask where the paper has none (the encoder) | attention limited to a window | mask polarity inverted
+    """
+    reason = need(bench, "sees_everything", stage=stage, input=input)
+    if reason:
+        return not_run(reason)
+    given = bench.paper.tensors[input]
+    model = eval_mode(bench, shaken(bench, bench.model()))
+    found = {name: (bench.paper.stages[glob], module) for glob, name, module in stage_modules(bench, model)}
+    if stage not in found:
+        return not_run(f"properties: sees_everything.stage is {stage!r}, no declared stage. {near(stage, found)}")
+    axes, module = found[stage]
+    axis = next((a for a in reversed(given.axes) if isinstance(a, str) and a != "batch"), "")
+    if axis not in axes or given.axes[0] != "batch" or axes[0] != "batch":
+        return not_run(f"{stage} needs the axes batch and {axis}")
+    batch = bench.take(bench.synthetic(6), 1)
+    batch = cut(bench, batch, axis, int(real_places(bench, batch, input).sum()))
+    length, place, where = batch[input].shape[1], given.axes.index(axis), axes.index(axis)
+    outputs: Tensors = {}
+
+    def at_stage(tensors: Tensors) -> Tensor:
+        with torch.no_grad(), capturing([(stage, module)]) as captured:
+            outputs.update(bench.forward(model, tensors))
+        return captured[stage].movedim(where, 0).flatten(1)  # [length, …]
+
+    base = at_stage(batch)
+    if not bool(base.isfinite().all()):
+        return not_run(f"{stage} holds values that are not finite: see outputs_declared")
+    new = other_values(bench, given, batch[input], known_sizes(bench, batch, outputs), seed=4)
+    bound = tolerance.same_program(base)
+    blind = []
+    for p in tried_positions(length):
+        changed = batch[input].clone()
+        changed.select(place, p).copy_(new.select(place, p))
+        gap = tolerance.difference(base, at_stage({**batch, input: changed})).amax(dim=1)
+        blind += [(t, p) for t in range(length) if float(gap[t]) <= bound]
+    fields: dict[str, Any] = {
+        "expected": f"{stage} at each of {length} positions changes with {input} at each",
+        "threshold": f"more than {tolerance.number(bound)} (8 eps of the dtype)",
+        "location": location_of(module),
+    }
+    if not blind:
+        return passed(f"{stage} sees all of {input} from every position", observed=f"{length**2} pairs depend", **fields)
+    later = all(p > t for t, p in blind)
+    mask = "causal mask where the paper has none"
+    window = "attention limited to a window"
+    first = f"{stage}[{blind[0][0]}] and {input}[{blind[0][1]}]"
+    return failed(
+        f"{stage} does not see all of {input}" + (": only what comes before" if later else ""),
+        observed=f"{len(blind)} of {length**2} pairs do not depend, the first: {first}",
+        likely=(mask, window) if later else (window, "mask polarity inverted", mask),
+        **fields,
     )
 
 
@@ -484,6 +543,8 @@ def constant_tokens(
         return not_run(f"declare a stage with the axis {axis} to get it")
     name, (tensor, at, _) = list(seen.items())[-1]
     rows = tensor.movedim(at, 0).flatten(1)
+    if not bool(tensor.isfinite().all()):
+        return not_run(f"{name} holds values that are not finite: see outputs_declared")
     if rows.shape[0] < 3:
         return not_run(f"the synthetic {input} has fewer than 3 positions")
     nearest = float(torch.stack([tolerance.difference(a, b).max() for a, b in zip(rows, rows[1:], strict=False)]).min())
@@ -505,6 +566,8 @@ def swapped_tokens(bench: Bench, model: Any, batch: Tensors, input: str, output:
     with torch.no_grad():
         base = bench.forward(model, batch)[output]
         seen = bench.forward(model, {**batch, input: batch[input].index_select(place, order)})[output]
+    if not bool(base.isfinite().all()):
+        return not_run(f"{output} holds values that are not finite: see outputs_declared")
     gap, bound = float(tolerance.difference(base, seen).max()), tolerance.other_order(base)
     fields: dict[str, Any] = {
         "expected": f"{output} changes when {input} is read backwards",

@@ -121,14 +121,14 @@ def eval_mode(bench: Bench, model: Any) -> Any:
 
 @torch.no_grad()
 def shaken(bench: Bench, model: Any, seed: int = 1) -> Any:
-    """The model with noise on every floating parameter, so that nothing decided here rests on a zero initialisation.
+    """The model with noise on every trainable parameter, so that nothing decided here rests on a zero initialisation.
 
     Noise: a tenth of the parameter's own root mean square, and at least 0.02.
     """
     generator = torch.Generator().manual_seed(seed)
     for module in bench.modules(model).values():
         for parameter in module.parameters():
-            if parameter.is_floating_point():
+            if parameter.is_floating_point() and parameter.requires_grad:
                 scale = 0.1 * float(parameter.pow(2).mean().sqrt()) if parameter.numel() else 0.0
                 noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
                 parameter.add_(noise.to(parameter.dtype) * max(scale, 0.02))

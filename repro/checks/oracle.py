@@ -243,6 +243,25 @@ def mistaken_heads(
     return wrong, words
 
 
+@check(phase="model", family="oracle", component="feed_forward")
+def feed_forward_oracle_agrees(bench: Bench) -> Finding:
+    """Decides whether the piece `feed_forward`, given its weights, computes max(0, x W_1 + b_1) W_2 + b_2 at each position.
+
+    Broken: another result than the definition.
+    Likely: activation missing or another one than ReLU | bias left out | matrices used in the wrong order
+    """
+    x, w_1, b_1, w_2, b_2 = tensors_of(4, (2, 5, 6), (6, 10), (10,), (10, 6), (6,))
+    given = [torch.from_numpy(value).to(bench.dtype) for value in (x, w_1, b_1, w_2, b_2)]
+    signature = "(x [b, n, width], w_1 [width, d_ff], b_1, w_2 [d_ff, width], b_2)"
+    ours = call_piece(bench, "feed_forward", signature, *given)
+    if isinstance(ours, Finding):
+        return ours
+    inner = x @ w_1 + b_1
+    wrong = {"no activation": inner @ w_2 + b_2, "no bias": np.maximum(x @ w_1, 0) @ w_2}
+    words = {"no activation": "activation missing", "no bias": "bias left out", "other": "another activation than ReLU"}
+    return judge(bench, "feed_forward", ours, np.maximum(inner, 0) @ w_2 + b_2, wrong, words, "max(0, x W_1 + b_1) W_2 + b_2")
+
+
 @check(phase="model", family="oracle", component="positional_encoding")
 def positions_oracle_agrees(bench: Bench) -> Finding:
     """Decides whether the piece `positional_encoding` is the paper's sinusoids, whatever the order of its channels.
@@ -326,37 +345,6 @@ def judge_mask(bench: Bench, name: str, ours: Tensor, expected: Tensor) -> Findi
     if name == "padding_mask":
         likely = ("compared with another padding id", "mask polarity inverted")
     return failed(f"{name} is not the mask it must be", likely=likely, **fields)
-
-
-@check(phase="loss", family="oracle", component="label_smoothed_cross_entropy")
-def cross_entropy_oracle_agrees(bench: Bench) -> list[Finding]:
-    """Decides whether the piece `label_smoothed_cross_entropy` is the definition, with and without smoothing and padding.
-
-    Broken: another value than one target at a time in float64.
-    Likely: padding counted in the loss (no ignore_index, or the mask is lost) | sum instead of mean reduction | label
-    smoothing not applied
-    """
-    classes, n = 7, 12
-    logits = tensors_of(5, (n, classes))[0] * 2
-    targets = np.random.default_rng(6).integers(1, classes, size=n)
-    targets[-4:] = 0
-    findings = []
-    signature = "(logits [n, C], targets [n], smoothing, padding)"
-    for smoothing in (0.0, 0.1):
-        ours = call_piece(
-            bench,
-            "label_smoothed_cross_entropy",
-            signature,
-            torch.from_numpy(logits).to(bench.dtype),
-            torch.from_numpy(targets),
-            smoothing,
-            0,
-        )
-        if isinstance(ours, Finding):
-            return [ours]
-        name = "label_smoothed_cross_entropy"
-        findings.append(judge_loss(bench, name, f"pieces.{name}", ours, logits, targets, smoothing, 0))
-    return findings
 
 
 def judge_loss(

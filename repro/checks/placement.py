@@ -132,6 +132,8 @@ def judge_block(
         values = through(bench, model, block, batch)
     assert values is not None
     given, result = values
+    if not bool(result.isfinite().all()):
+        return not_run(f"{name} returns values that are not finite: see outputs_declared", component=name)
     if given.shape != result.shape:
         return not_run(f"{name} returns {list(result.shape)} for {list(given.shape)}", component=name)
     normal = torch.from_numpy(layer_norm(given.double().numpy()))

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from repro.checks.evidence import weigh
 from repro.checks.registry import run_check
 from repro.contract.bench import Bench
 from repro.contract.paper import Paper
-from repro.findings import Finding, Outcome
+from repro.findings import Finding
 from repro.phases.gate import planned_checks
 
 from .patched import settings_of
@@ -63,7 +64,8 @@ def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Pa
     importlib.invalidate_caches()
     files = {patch.file for patch in planted.patches}
     moved = {"model", "loss", "pieces", "training"} | files  # data and evaluation keep their caches unless they are patched
-    settings = renamed(copy.deepcopy(settings_of(*overrides)), name, moved)
+    small = ("data.train=2000", "data.held_out=100") if "data" in files else ()
+    settings = renamed(copy.deepcopy(settings_of(*small, *overrides)), name, moved)
     for key, value in planted.settings.items():
         node = settings
         *path, last = key.split(".")
@@ -94,9 +96,9 @@ def gate_of(paper: Paper, phase: str, seed: int = 0, dtype: Any = None, stop: bo
         findings += run_check(name, bench, options)
         if stop and any(f.blocks for f in findings):
             break
-    return findings
+    return weigh(findings)
 
 
 def failures(findings: list[Finding]) -> list[Finding]:
-    """What keeps the gate shut, decisions before checks that raised."""
-    return sorted((f for f in findings if f.blocks), key=lambda f: f.outcome is Outcome.ERROR)
+    """What keeps the gate shut, in the order in which the gate shows it."""
+    return [f for f in findings if f.blocks]
