@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro.errors import ConfigError
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.context import PhaseContext
 from repro.phases.fingerprints import entries_of
+from repro.phases.systems import System, distinct
+
+if TYPE_CHECKING:
+    from repro.contract.paper import Paper
 
 
-def planned_checks(phase: str, context: PhaseContext) -> list[tuple[str, dict[str, Any]]]:
+def planned_checks(phase: str, context: PhaseContext, paper: Paper | None = None) -> list[tuple[str, dict[str, Any]]]:
     """Every check that gates this phase, with its options: the phase's, the type's, and the declared properties.
+
+    `paper` is a system of the paper where it has several.
 
     An entry is a name, or a mapping {check: name, …options}. Raises `ConfigError` for anything else.
     """
@@ -28,7 +34,7 @@ def planned_checks(phase: str, context: PhaseContext) -> list[tuple[str, dict[st
             raise ConfigError(
                 f"phase.{phase}.checks: got {entry!r}, need the name of a check or {{check: name, …options}}"
             )
-    for declared in context.paper.properties:
+    for declared in (paper or context.paper).properties:
         if registry.find(declared.name).phase == phase:
             planned.append((declared.name, declared.options))
     # a property that the paper declares replaces the bare entry of its type
@@ -44,18 +50,36 @@ def planned_checks(phase: str, context: PhaseContext) -> list[tuple[str, dict[st
 
 
 def run_gate(phase: str, context: PhaseContext, summary: str = "", data: dict[str, Any] | None = None) -> Evidence:
-    """Run every planned check of a phase and conclude. A finding that failed or raised keeps the gate shut."""
-    from repro.checks import registry
+    """Run every planned check of a phase and conclude. A finding that failed or raised keeps the gate shut.
 
-    planned = planned_checks(phase, context)
-    bench = context.bench()
+    Of a paper with several systems, each that the checks can tell apart is checked.
+    """
+    from repro.checks import registry
+    from repro.checks.evidence import weigh
+
+    planned = [
+        (system, paper, name, options)
+        for system, paper in distinct(phase, context)
+        for name, options in planned_checks(phase, context, paper)
+    ]
     findings: list[Finding] = []
-    for position, (name, options) in enumerate(planned):
-        context.progress(phase, name, position, len(planned))
-        for finding in registry.run_check(name, bench, options):
-            findings.append(finding)
-            context.display.finding(finding)
-    return conclude(phase, context, findings, summary, data)
+    for position, (system, paper, name, options) in enumerate(planned):
+        context.progress(phase, f"{name} · {system.name}" if system.name else name, position, len(planned))
+        for finding in registry.run_check(name, context.bench(system.name, paper), options):
+            found = of_system(finding, system, context.paper.name) if system.name else finding
+            findings.append(found)
+            context.display.finding(found)
+    return conclude(phase, context, weigh(findings), summary, data)
+
+
+def of_system(finding: Finding, system: System, paper: str) -> Finding:
+    """The finding with the system's name beside its component, and the system's overrides in the lines that repeat it."""
+    typed = "".join(f', "{override}"' for override in system.overrides)
+    return finding.with_changes(
+        component=f"{finding.component} ({system.name})",
+        alone=finding.alone.replace(f'.show("{paper}"', f'.show("{paper}"{typed}', 1),
+        details={**finding.details, "system": system.name},
+    )
 
 
 def conclude(
