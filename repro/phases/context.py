@@ -31,20 +31,20 @@ class PhaseContext:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)
     opened_pool: Pool | None = None
-    shared_bench: Bench | None = None
+    benches: dict[str, Bench] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The resolved configuration as plain containers."""
         return self.paper.settings
 
-    def bench(self) -> Bench:
-        """The workbench of the checks; its data object, which may be slow to build, is built once a run."""
+    def bench(self, system: str = "", paper: Paper | None = None) -> Bench:
+        """The workbench of the checks; its data object, which may be slow to build, is built once a run and system."""
         from repro.contract.bench import Bench
 
-        if self.shared_bench is None:
-            self.shared_bench = Bench(self.paper)
-        return self.shared_bench
+        if system not in self.benches:
+            self.benches[system] = Bench(paper or self.paper)
+        return self.benches[system]
 
     def progress(self, phase: str, text: str, done: int = 0, total: int = 0, eta: float | None = None) -> None:
         self.display.progress(phase, text, done, total, eta)

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from repro.configuration.identity import scientific
 from repro.contract.components import HARNESS_FOLDER
 from repro.contract.paper import Paper
 
@@ -141,10 +142,29 @@ def deciding_code() -> str:
     return digest_of_files(files)
 
 
+def every_target(paper: Paper) -> dict[str, str]:
+    """Dotted paths by config key: of the components and pieces, and of those that only another system has."""
+    found = paper.targets()
+    if not paper.settings.get("systems"):
+        return found
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, Mapping):
+            if isinstance(node.get("_target_"), str):
+                found.setdefault(path, node["_target_"])
+            for key, value in node.items():
+                walk(value, f"{path}.{key}")
+
+    for key, value in paper.settings.items():
+        if key not in ("launcher", "sweep", "tracking", "pieces"):
+            walk(value, str(key))
+    return found
+
+
 def source_fingerprint(paper: Paper) -> str:
     """Fingerprint of all the person's files that training and evaluation can touch."""
     files: set[Path] = set()
-    for key, target in paper.targets().items():
+    for key, target in every_target(paper).items():
         if not key.startswith("pieces."):  # adapters to oracles are not part of training
             files |= source_files(target)
     return digest_of_files(files)
@@ -156,8 +176,12 @@ def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
     if phase in ("analysis", "reproduction"):
         sections["table"] = table_digest
     files: set[Path] = set()
-    for key, target in paper.targets().items():
-        if key.partition(".")[0] in COMPONENT[phase]:
+    systems = bool(paper.settings.get("systems"))
+    if systems:
+        # a system may change anything, so the evidence on all systems depends on everything that is not mere display
+        sections["everything"] = scientific(paper.settings)
+    for key, target in every_target(paper).items():
+        if systems or key.partition(".")[0] in COMPONENT[phase]:
             files |= source_files(target)
     return digest(
         {

@@ -73,7 +73,7 @@ def run_gate(phase: str, context: PhaseContext, summary: str = "", data: dict[st
 
 
 def of_system(finding: Finding, system: System, paper: str) -> Finding:
-    """The finding with the system's name beside its component, and the system's overrides in the lines that repeat it."""
+    """The finding with the system's name beside its component, and its overrides in the lines that repeat it."""
     typed = "".join(f', "{override}"' for override in system.overrides)
     return finding.with_changes(
         component=f"{finding.component} ({system.name})",

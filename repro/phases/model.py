@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from repro.findings import Evidence
 from repro.phases.context import PhaseContext
 from repro.phases.facts import measure_facts
 from repro.phases.gate import run_gate
+from repro.phases.systems import distinct
+
+if TYPE_CHECKING:
+    from repro.contract.bench import Bench
 
 
 def run(context: PhaseContext) -> Evidence:
-    bench = context.bench()
-    modules = bench.modules(bench.model())
-    parameters = {p.data_ptr(): p.numel() for module in modules.values() for p in module.parameters()}
-    total = sum(parameters.values())
+    totals = {
+        system.name: parameters_of(context.bench(system.name, paper)) for system, paper in distinct("model", context)
+    }
     facts = measure_facts(context)
-    summary = f"{total:,} parameters"
+    summary = ", ".join(f"{name} {total:,}".strip() for name, total in totals.items()) + " parameters"
     if facts:
         summary += f" · {len(facts)} facts measured"
-    return run_gate("model", context, summary=summary, data={"parameters": total, "facts": facts})
+    data: dict[str, Any] = {"parameters": next(iter(totals.values())), "facts": facts}
+    if len(totals) > 1:
+        data["systems"] = totals
+    return run_gate("model", context, summary=summary, data=data)
+
+
+def parameters_of(bench: Bench) -> int:
+    """Numbers in all parameters of the model; a shared one counts once."""
+    modules = bench.modules(bench.model())
+    return sum({p.data_ptr(): p.numel() for module in modules.values() for p in module.parameters()}.values())
