@@ -73,6 +73,7 @@ RULES: dict[str, Any] = {
     "reproduction.confidence": _between(0, 1),
     "reproduction.updates": _whole(1),
     "reproduction.evaluate_every": _whole(1),
+    "reproduction.evaluation_split": _choice("validation", "test"),
     "reproduction.log_every": _whole(1),
     "reproduction.checkpoint_every": _whole(1),
     "reproduction.keep_checkpoints": _whole(1),

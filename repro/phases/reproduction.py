@@ -4,50 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from repro.errors import ConfigError
 from repro.findings import Evidence, Finding, Outcome
 from repro.phases.context import PhaseContext
 from repro.phases.gate import conclude
+from repro.phases.systems import System, systems_of
 from repro.phases.verdict import judge_run
 
 if TYPE_CHECKING:
     from repro.sweeps.tasks import Ended, Event, Task
 
 KIND = "reproduction"
-
-
-@dataclass(frozen=True)
-class System:
-    """One of several models that a paper compares, as changes of the configuration; "" is the paper's only one."""
-
-    name: str
-    changes: Mapping[str, Any]
-
-    def process(self, seed: int) -> str:
-        return f"{self.name}-seed-{seed}" if self.name else f"seed-{seed}"
-
-
-def systems_of(settings: Mapping[str, Any]) -> list[System]:
-    """The systems to train: those that the config declares under `systems`, or the one that it describes."""
-    declared = settings.get("systems") or {}
-    wanted = (settings.get("reproduction") or {}).get("systems")
-    unknown = sorted(set(wanted or ()) - set(declared))
-    if unknown:
-        raise ConfigError(
-            f"reproduction.systems: got {', '.join(unknown)}.",
-            f"Declared under systems: {', '.join(declared) or 'none'}.",
-        )
-    if not declared:
-        return [System("", {})]
-    return [
-        System(name, (entry or {}).get("changes") or {})
-        for name, entry in declared.items()
-        if not wanted or name in wanted
-    ]
 
 
 def run(context: PhaseContext) -> Evidence:
@@ -122,6 +91,7 @@ def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
         evaluate_every=settings["evaluate_every"],
         checkpoint_every=settings["checkpoint_every"],
         keep_checkpoints=int(settings["keep_checkpoints"]),
+        evaluation_split=str(settings["evaluation_split"]),
         device=str(config["device"]),
         precision=str(config["precision"]),
         threads=context.pool().threads,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from repro.errors import ExitCode
@@ -11,8 +11,12 @@ from repro.phases.context import PhaseContext
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number
 from repro.verdict.rows import FULL, Measured, Measurement, Row, judge
+from repro.verdict.statistic import statistic_of
 
 KIND = "reproduction"
+
+#: (metric, split) → {update: value} of one seed.
+Courses = dict[tuple[str, str], dict[float, float]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,10 @@ def model_facts(context: PhaseContext) -> Mapping[str, Any]:
 def seeds_of(
     context: PhaseContext,
 ) -> tuple[list[Measurement], dict[str, dict[tuple[str, str], dict[int, dict[float, float]]]]]:
-    """Final metrics of each seed, and every metric's course by system, (metric, split) and seed."""
+    """Metrics of each seed by statistic, and every metric's course by system, (metric, split) and seed.
+
+    metrics.json holds the last values; other statistics that a record names are read off the seed's own course.
+    """
     from repro.tracking.store import metrics_of
 
     runs: list[Measurement] = []
@@ -85,24 +92,41 @@ def seeds_of(
     for store in context.folder.processes(kind=KIND):
         record, final = store.record, store.metrics
         system, seed = str(record.get("name") or ""), int(record["seed"])
-        runs.append(
-            Measurement(
-                seed=seed,
-                split=str(final.get("split") or "test"),
-                statistic=str(final.get("statistic") or "last"),
-                metrics=final.get("metrics") or {},
-                status=str(record["status"]),
-                error=str(record.get("error") or ""),
-                system=system,
-            )
+        last = Measurement(
+            seed=seed,
+            split=str(final.get("split") or "test"),
+            statistic=str(final.get("statistic") or "last"),
+            metrics=final.get("metrics") or {},
+            status=str(record["status"]),
+            error=str(record.get("error") or ""),
+            system=system,
         )
-        courses = trajectories.setdefault(system, {})
+        own: Courses = {}
         for row in store.rows:
             for metric, value in metrics_of(row).items():
                 if value is not None:
-                    seeds = courses.setdefault((metric, row["split"]), {})
-                    seeds.setdefault(seed, {})[float(row["update"])] = value
+                    own.setdefault((metric, row["split"]), {})[float(row["update"])] = value
+        for name, course in own.items():
+            trajectories.setdefault(system, {}).setdefault(name, {})[seed] = course
+        runs += [last, *other_statistics(context, last, own)]
     return runs, trajectories
+
+
+def other_statistics(context: PhaseContext, last: Measurement, own: Courses) -> list[Measurement]:
+    """What the records of this seed's system ask for besides the last value, from the seed's finished course."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for record in context.table.records if context.table is not None and last.status == "finished" else ():
+        course = own.get((record.metric, record.split))
+        if record.kind != "value" or record.system != last.system or not course:
+            continue
+        for statistic in (record.statistic, *record.readings):
+            value = statistic_of(course, statistic, record.direction)
+            if value is not None and statistic != last.statistic:
+                found.setdefault((record.split, statistic), {})[record.metric] = value
+    return [
+        replace(last, split=split, statistic=statistic, metrics=metrics)
+        for (split, statistic), metrics in found.items()
+    ]
 
 
 def ablations_of(context: PhaseContext) -> dict[str, dict[int, dict[str, float]]]:

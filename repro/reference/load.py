@@ -43,9 +43,9 @@ STATISTIC = re.compile(r"last|best|mean_of_last_\d+|last_\d+_checkpoints_average
 
 RECORD_KEYS = (
     "kind", "setting", "own", "label", "group", "value", "rounding", "unit", "direction", "metric", "split",
-    "statistic", "protocol", "method", "bounds", "spread", "seeds", "version", "where", "quote", "confirmed",
-    "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated", "points",
-    "compute", "note",
+    "statistic", "readings", "protocol", "method", "bounds", "spread", "seeds", "version", "where", "quote",
+    "confirmed", "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated",
+    "points", "compute", "note",
 )  # fmt: skip
 TABLE_KEYS = ("paper", "version", "templates", "derivations", "records", "consistency")
 
@@ -209,13 +209,14 @@ class Reader:
         return None if value is None or kind is None else Spread(value, kind)
 
     def requires(self, node: Located, path: str) -> Requires | None:
-        entries = self.entries(node, path, ("scale", "data", "overrides"))
+        entries = self.entries(node, path, ("scale", "data", "overrides", "not_built"))
         if entries is None:
             return None
         return Requires(
             self.optional(entries, "scale", path, self.text, ""),
             self.optional(entries, "data", path, self.text, ""),
             self.optional(entries, "overrides", path, self.listed(self.override), ()),
+            self.optional(entries, "not_built", path, self.text, ""),
         )
 
     def override(self, node: Located, path: str) -> str | None:
@@ -405,6 +406,7 @@ class Reader:
             metric=get("metric", self.text, ""),
             split=get("split", self.text, ""),
             statistic=get("statistic", self.statistic, "last"),
+            readings=get("readings", self.listed(self.statistic), ()),
             protocol=get("protocol", self.text, ""),
             method=get("method", self.choice(METHODS), "normal"),
             bounds=get("bounds", self.bounds, (None, None)),

@@ -56,11 +56,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class Requires:
-    """What a run must be to decide a record. `overrides` are Hydra overrides (model.layers=2)."""
+    """What a run must be to decide a record. `overrides` are Hydra overrides (model.layers=2).
+
+    `not_built` names what it takes and this harness does not have: no command decides the record then.
+    """
 
     scale: str = ""
     data: str = ""
     overrides: tuple[str, ...] = ()
+    not_built: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,9 @@ class Statement:
 class Record:
     """One reference number.
 
-    `system` names the model it is of, where one run trains several (conf key `systems`). `line` is where it stands in
-    the file; it is not part of the table's hash.
+    `system` names the model it is of, where one run trains several (conf key `systems`). `readings` are other
+    statistics that the paper's words could mean: what they would give is shown beside the verdict and changes nothing.
+    `line` is where it stands in the file; it is not part of the table's hash.
     """
 
     id: str
@@ -153,6 +158,7 @@ class Record:
     metric: str = ""
     split: str = ""
     statistic: str = "last"
+    readings: tuple[str, ...] = ()
     protocol: str = ""
     method: str = "normal"
     bounds: tuple[float | None, float | None] = (None, None)

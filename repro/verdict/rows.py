@@ -135,9 +135,7 @@ def json_number(value: float) -> float | str:
     return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
-def judge(
-    table: Table, measured: Measured, audited: Iterable[AuditResult] = (), confidence: float = 0.95
-) -> list[Row]:
+def judge(table: Table, measured: Measured, audited: Iterable[AuditResult] = (), confidence: float = 0.95) -> list[Row]:
     """One row per record, in the table's order."""
     audits = {result.record: result for result in audited}
     rows: dict[str, Row] = {}
@@ -217,7 +215,9 @@ def record_sensitivity(audit: AuditResult | None) -> tuple[str, ...]:
 
 
 def command(table: Table, record: Record) -> str:
-    """The command line that would decide the record."""
+    """The command line that would decide the record; "" where none can."""
+    if record.requires.not_built:
+        return ""
     if record.kind == "claim" and record.setting == "analogue" and record.claim:
         parts = ["python -m repro sweep ablation", f"paper={table.paper}", f"'sweep.names=[{record.claim.ablation}]'"]
         return " ".join(parts)
@@ -231,7 +231,7 @@ def command(table: Table, record: Record) -> str:
 
 def quoted(override: str) -> str:
     """An override as a shell takes it: lists and spaces in quotes."""
-    return f"'{override}'" if set(override) & set(" [](){}*?$&;|<>\"") else override
+    return f"'{override}'" if set(override) & set(' [](){}*?$&;|<>"') else override
 
 
 def prepare(
@@ -258,6 +258,8 @@ def prepare(
 def unmet_requirement(record: Record, measured: Measured) -> str:
     """Why the run is not the one that the record needs; "" if it is."""
     requires = record.requires
+    if requires.not_built:
+        return f"not built here: {requires.not_built}"
     if requires.scale and requires.scale != measured.scale:
         return f"needs scale={requires.scale}, this run has scale={measured.scale or 'none'}"
     if requires.data and requires.data != measured.data:
@@ -389,10 +391,10 @@ def prepare_value(
     spread = paper_sd(record)
     scale = Scale(record.method, *record.bounds)
 
-    def decide(rows: int, printed: float = record.number) -> ValueVerdict:
+    def decide(rows: int, printed: float = record.number, samples: Mapping[int, float] = values) -> ValueVerdict:
         assert record.tolerance is not None
         return decide_value(
-            list(values.values()),
+            list(samples.values()),
             printed,
             record.tolerance.around(printed),
             record.direction,
@@ -404,6 +406,12 @@ def prepare_value(
             rows=rows,
         )
 
+    for reading in record.readings:
+        # judged alone: it is no row, so it takes no share of the level
+        others, why_not, _ = comparable(replace(record, statistic=reading), measured)
+        result = None if why_not else decide(1, samples=others)
+        judged = why_not or (f"{result.mean:.4g}, {result.verdict} ({result.reason})" if result else "")
+        row = replace(row, notes=(*row.notes, f"read as {reading} instead of {record.statistic}: {judged}"))
     if audit is not None and audit.verdict == INCONSISTENT:
         # the run is shown beside each of the paper's statements; none of them is called the right one
         result = decide(1)
