@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repro.checks.inputs import component_location, forward_inputs, index_size, known_sizes, loss_inputs
 from repro.checks.modules import near
-from repro.checks.passes import SPLITS, needs_acting, passes, passes_of_seed, stream
+from repro.checks.passes import SPLITS, Pass, needs_acting, passes, passes_of_seed, stream
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.declarations import TensorDeclaration
@@ -219,18 +219,20 @@ def validation_repeats(bench: Bench) -> list[Finding]:
 
 
 @check(phase="data", family="data", component="data")
-def train_shuffled(bench: Bench) -> Finding:
-    """Decides whether training sees its examples in another order each pass.
+def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -> Finding:
+    """Decides whether training sees its examples in the declared order: another one each pass, unless `order` is fixed.
 
-    Broken: two passes in the same order.
+    A fixed order is the same in every pass, and not sorted by the target.
+    Broken: two passes in the same order; of a declared fixed order, passes that differ or come class by class.
     Likely: training loader not shuffled on sorted labels (shuffle=False) | the generator is seeded anew at each pass
     """
     if needs_acting(bench):
         return not_run(ACTING)
     first, second = passes(bench, "train", 2)
     n = min(len(first.examples), len(second.examples))
+    by = f" ({source})" if source else ""
     fields: dict[str, Any] = {
-        "expected": "two training passes in different orders",
+        "expected": f"two training passes in {'one fixed order' if order == 'fixed' else 'different orders'}{by}",
         "threshold": "half of the places: random orders of n examples agree in about one place",
         "location": component_location(bench, "data"),
     }
@@ -238,9 +240,33 @@ def train_shuffled(bench: Bench) -> Finding:
         return not_run(f"the training set has {n} examples: too few to see an order")
     same = sum(a == b for a, b in zip(first.examples, second.examples, strict=False))
     fields["observed"] = f"{same} of {n} examples stand at the same place"
+    if order == "fixed":
+        return fixed_order(bench, first, same, n, fields)
     if same <= n / 2:
         return passed(f"training is shuffled anew each pass ({first.said})", **fields)
     return failed("two training passes have the same order", **fields)
+
+
+def fixed_order(bench: Bench, read: Pass, same: int, n: int, fields: dict[str, Any]) -> Finding:
+    """The finding on a declared fixed order, of which `same` of `n` places agree between two passes."""
+    if same < n:
+        fields |= {"threshold": "exact", "likely": ("the loader shuffles, where a fixed order is declared",)}
+        return failed("two training passes differ in a declared fixed order", **fields)
+    inputs = forward_inputs(bench, {name: torch.empty(0) for name in read.names})
+    for name in read.names:
+        column = read.column(name)
+        counts = Counter(column)
+        if name in inputs or len(counts) > n / 10 or len(counts) < 2:
+            continue
+        neighbours = sum(a == b for a, b in pairwise(column)) / (n - 1)
+        mixed = sum((count / n) ** 2 for count in counts.values())  # of a random order
+        if neighbours > (mixed + 1) / 2:
+            fields |= {
+                "observed": f"{neighbours:.0%} of neighbours share their {name}, in a random order {mixed:.0%} would",
+                "threshold": "half way between a random and a sorted order",
+            }
+            return failed(f"training comes sorted by {name}", **fields)
+    return passed(f"training keeps one fixed order, as declared ({read.said})", **fields)
 
 
 @check(phase="data", family="data", component="data")

@@ -40,9 +40,13 @@ class HeldOut:
     def batches(self, split: str, model: Any = None) -> Iterator[Tensors]:
         self.asked.append((split, 0))
         place = len(self.asked) - 1
+        dtype = torch.get_default_dtype()  # of the model that is evaluated: the caller set the precision
         for number, batch in enumerate(self.held, 1):
             self.asked[place] = (split, number)
-            yield dict(batch)
+            yield {
+                name: value.to(dtype) if torch.is_tensor(value) and value.is_floating_point() else value
+                for name, value in batch.items()
+            }
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.data, name)
@@ -51,7 +55,7 @@ class HeldOut:
 
         def called(*args: Any, **kwargs: Any) -> Any:
             if args and args[0] in ("train", "validation", "test"):
-                self.asked.append((args[0], len(self.held)))
+                self.asked.append((args[0], 0))
             return self.cut(value(*args, **kwargs))
 
         return called
@@ -85,11 +89,15 @@ def held_out(bench: Bench, split: str = "validation", examples: int = EXAMPLES) 
             whole += n
         return (first, whole) if first is not None else None
 
-    return kept(bench, f"held_out {split} {examples}", make)  # type: ignore[no-any-return]
+    return kept(bench, f"held_out {split} {examples}", make)
 
 
 def arranged(
-    bench: Bench, sizes: list[int], split: str = "validation", change: Callable[[str], str] | None = None, start: int = 0
+    bench: Bench,
+    sizes: list[int],
+    split: str = "validation",
+    change: Callable[[str], str] | None = None,
+    start: int = 0,
 ) -> HeldOut | None:
     """The held-out examples in batches of these sizes."""
     found = held_out(bench, split, max(EXAMPLES, sum(sizes)))
@@ -137,4 +145,4 @@ def evaluated_once(bench: Bench) -> dict[str, float] | None:
         data = arranged(bench, [EXAMPLES])
         return evaluated(bench, bench.model(), data) if data is not None else None
 
-    return kept(bench, "evaluated once", make)  # type: ignore[no-any-return]
+    return kept(bench, "evaluated once", make)
