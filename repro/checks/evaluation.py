@@ -26,9 +26,12 @@ from repro.oracles import bleu as bleu_oracle
 from repro.oracles import perplexity as perplexity_oracle
 from repro.oracles.beam_search import exhaustive_search, length_penalty
 
-#: 100 roundings of float32 relative: careful code may compute part of a metric in float32, in another order of summation.
+#: 100 roundings of float32 relative: careful code may compute part of a metric in float32, in another order of
+#: summation.
 RELATIVE = 100 * torch.finfo(torch.float32).eps
-NO_EXAMPLES = "held-out data cannot be taken apart by examples (it comes from acting, or no tensor declares an axis `batch`)"
+NO_EXAMPLES = (
+    "held-out data cannot be taken apart by examples (it comes from acting, or no tensor declares an axis `batch`)"
+)
 TIMES = ("seconds", "time", "speed", "per_second")
 PERFECT: dict[str, tuple[float, ...]] = {
     "exact_match": (1.0, 100.0),
@@ -66,7 +69,8 @@ def shown(metrics: dict[str, float], names: list[str]) -> str:
     return ", ".join(f"{n} {float(metrics[n]):.9g}" for n in names if n in metrics)
 
 
-# --- what evaluation must leave alone ------------------------------------------------------------------------------------
+# --- what evaluation must leave alone
+# ------------------------------------------------------------------------------------
 
 
 def fingerprint(value: Any) -> Any:
@@ -77,7 +81,11 @@ def fingerprint(value: Any) -> Any:
         return {key: fingerprint(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [fingerprint(part) for part in value]
-    return copy.deepcopy(value) if isinstance(value, (int, float, str, bool, np.ndarray, type(None))) else repr(type(value))
+    return (
+        copy.deepcopy(value)
+        if isinstance(value, (int, float, str, bool, np.ndarray, type(None)))
+        else repr(type(value))
+    )
 
 
 def unequal(a: Any, b: Any) -> bool:
@@ -97,7 +105,9 @@ def evaluation_leaves_training_untouched(bench: Bench) -> Finding:
     """Weights, buffers, gradients, optimiser, data position and gradient mode are the same after evaluate as before.
 
     Broken: what is trained depends on how often it is evaluated.
-    Likely: running statistics (batch norm, observation normaliser) are updated in evaluation: no model.eval() | averaged weights are copied into the model and not restored | evaluation reads the training stream | gradients stay disabled after evaluation
+    Likely: running statistics (batch norm, observation normaliser) are updated in evaluation: no model.eval() |
+    averaged weights are copied into the model and not restored | evaluation reads the training stream | gradients
+    stay disabled after evaluation
     """
     data = arranged(bench, [EXAMPLES])
     seed_all(bench.seed)
@@ -134,7 +144,11 @@ def evaluation_leaves_training_untouched(bench: Bench) -> Finding:
     if not changed:
         return passed("weights, buffers, gradients, optimiser and data position are as before", threshold="bit for bit")
     first = changed[0]
-    inside = [k for k in before[first] if unequal(before[first][k], after[first].get(k))] if isinstance(before[first], dict) else []
+    inside = (
+        [k for k in before[first] if unequal(before[first][k], after[first].get(k))]
+        if isinstance(before[first], dict)
+        else []
+    )
     why = {
         "weights": "averaged (EMA) weights are copied into the training model and not restored",
         "buffers": "running statistics are updated in evaluation: no model.eval(), or a normaliser that ignores it",
@@ -197,7 +211,10 @@ def evaluation_mode(bench: Bench) -> Finding:
             observed=f"training=True in {len(awake)} calls",
             threshold="none may",
             location=place(bench),
-            likely=("model.eval() is not called in evaluate", "train mode is restored before evaluation is over"),
+            likely=(
+                "model.eval() is not called in evaluate",
+                "train mode is restored before evaluation is over",
+            ),
         )
     if not calls[0]:
         return not_run("evaluate never calls the model itself, and it has no dropout or normalisation that was called")
@@ -216,7 +233,8 @@ def evaluation_deterministic(bench: Bench) -> Finding:
     """Evaluated twice with the same weights and seed, every metric is the same.
 
     Broken: metrics change from call to call, so that no two runs can be compared.
-    Likely: dropout is on in evaluation | augmentation is active on held-out data | held-out data are shuffled by a generator that moves on
+    Likely: dropout is on in evaluation | augmentation is active on held-out data | held-out data are shuffled by a
+    generator that moves on
     """
     data = arranged(bench, [EXAMPLES])
     model = bench.model()
@@ -262,7 +280,8 @@ def held_out_fixed(bench: Bench) -> Finding:
     return passed("validation and test give the same batches twice", threshold="bit for bit")
 
 
-# --- invariances --------------------------------------------------------------------------------------------------------
+# --- invariances
+# --------------------------------------------------------------------------------------------------------
 
 
 @check(phase="evaluation", family="metamorphic", component="evaluation")
@@ -270,7 +289,8 @@ def metric_independent_of_batch_size(bench: Bench) -> Finding:
     """Every metric is the same whether the examples come in one batch, one by one, or in unequal batches.
 
     Broken: the last, smaller batch counts too much, or a mean of exponentials is taken.
-    Likely: a mean of per-batch values with unequal batches | perplexity as the mean of the batches' perplexities | batch statistics in evaluation: no model.eval() | the last incomplete batch is dropped
+    Likely: a mean of per-batch values with unequal batches | perplexity as the mean of the batches' perplexities |
+    batch statistics in evaluation: no model.eval() | the last incomplete batch is dropped
     """
     whole = arranged(bench, [EXAMPLES])
     if whole is None:
@@ -294,7 +314,10 @@ def metric_independent_of_batch_size(bench: Bench) -> Finding:
         if names:
             likely = ["a mean of per-batch values with unequal batches"]
             if any(name in LIKELIHOODS for name in names):
-                likely.insert(0, "perplexity as the mean of the batches' perplexities (not exp of the mean over all targets)")
+                likely.insert(
+                    0,
+                    "perplexity as the mean of the batches' perplexities (not exp of the mean over all targets)",
+                )
             return failed(
                 f"{', '.join(names)} depend on the batch size",
                 expected=f"one batch of {EXAMPLES}: {shown(with_whole, names)}",
@@ -303,7 +326,9 @@ def metric_independent_of_batch_size(bench: Bench) -> Finding:
                 location=place(bench),
                 likely=(*likely, "batch statistics in evaluation: no model.eval()"),
             )
-    return passed(f"{len(with_whole)} metrics agree over batches of 1, 2, 3 and {EXAMPLES}", threshold=f"{RELATIVE:.1e}")
+    return passed(
+        f"{len(with_whole)} metrics agree over batches of 1, 2, 3 and {EXAMPLES}", threshold=f"{RELATIVE:.1e}"
+    )
 
 
 @check(phase="evaluation", family="trace", component="evaluation")
@@ -325,7 +350,10 @@ def evaluates_the_split(bench: Bench) -> Finding:
                 expected=f"only {split}",
                 observed=", ".join(name for name, _ in data.asked),
                 location=place(bench),
-                likely=("the split argument is ignored (a name is hard-coded)", "the model is selected on the test set"),
+                likely=(
+                    "the split argument is ignored (a name is hard-coded)",
+                    "the model is selected on the test set",
+                ),
             )
         most = max((number for name, number in data.asked if name == split), default=0)
         if most < len(data.held):
@@ -354,7 +382,10 @@ def metrics_declared(bench: Bench) -> Finding:
             expected="a dict of Python numbers",
             observed=", ".join(f"{n}: {metrics[n]!r}"[:60] for n in bad) or "an empty dict",
             location=place(bench),
-            likely=("a division by zero over no examples", "a tensor is returned instead of a number (.item() forgotten)"),
+            likely=(
+                "a division by zero over no examples",
+                "a tensor is returned instead of a number (.item() forgotten)",
+            ),
         )
     from repro.phases.folder import read_table
 
@@ -375,7 +406,8 @@ def metrics_declared(bench: Bench) -> Finding:
     return passed(text + (f"; rows of {', '.join(missing)} need another evaluation" if missing else ""))
 
 
-# --- oracle predictions -------------------------------------------------------------------------------------------------
+# --- oracle predictions
+# -------------------------------------------------------------------------------------------------
 
 
 def memorised_examples(bench: Bench, n: int = 6, updates: int = 200) -> Memorised | None:
@@ -392,7 +424,7 @@ def memorised_examples(bench: Bench, n: int = 6, updates: int = 200) -> Memorise
         start = total_of(bench, bench.model(dtype=torch.float32), batch, bench.loss())
         return memorise(bench, batch, updates, floor, below(floor + 0.02 * max(0.0, start - floor)))
 
-    return kept(bench, f"memorised {n}", make)  # type: ignore[no-any-return]
+    return kept(bench, f"memorised {n}", make)
 
 
 @check(phase="evaluation", family="oracle", component="evaluation")
@@ -400,7 +432,8 @@ def oracle_predictions(bench: Bench) -> Finding:
     """A model that has memorised six held-out examples is given the best possible value of each metric on them.
 
     Broken: a predictor that is always right is not called perfect.
-    Likely: predictions and references are not aligned (shifted, shuffled, cut differently) | decoding stops early or goes past the end marker | references are changed before they are compared
+    Likely: predictions and references are not aligned (shifted, shuffled, cut differently) | decoding stops early
+    or goes past the end marker | references are changed before they are compared
     """
     data = arranged(bench, [4, 2])
     if data is None:
@@ -433,7 +466,10 @@ def oracle_predictions(bench: Bench) -> Finding:
             threshold="1e-6: every prediction is right",
             location=place(bench),
         )
-    return passed(f"six memorised examples give {shown(metrics, known)}", observed=f"trained in {run.totals[-1][0]} updates")
+    return passed(
+        f"six memorised examples give {shown(metrics, known)}",
+        observed=f"trained in {run.totals[-1][0]} updates",
+    )
 
 
 def share_right(bench: Bench, run: Memorised, batch: dict[str, torch.Tensor], output: str, target: str) -> float:
@@ -450,7 +486,8 @@ def untrained_is_at_chance(bench: Bench) -> Finding:
     """A model with random weights scores no better than guessing, within five standard deviations.
 
     Broken: an untrained model scores well, so the metric sees the answer.
-    Likely: predictions are compared with themselves, or targets leak into decoding | padding or trivial positions count as right
+    Likely: predictions are compared with themselves, or targets leak into decoding | padding or trivial positions
+    count as right
     """
     data = arranged(bench, [EXAMPLES])
     found = held_out(bench)
@@ -467,10 +504,14 @@ def untrained_is_at_chance(bench: Bench) -> Finding:
         return not_run(f"{different} different targets among {classes} classes are too few to tell luck from a leak")
     scores: dict[str, list[float]] = {}
     for seed in range(SEEDS_AT_CHANCE):
-        metrics = (evaluated_once(bench) if seed == 0 else None) or evaluated(bench, bench.model(seed=bench.seed + seed), data)
+        metrics = (evaluated_once(bench) if seed == 0 else None) or evaluated(
+            bench, bench.model(seed=bench.seed + seed), data
+        )
         for name, value in metrics.items():
             if name in SHARES:
-                scores.setdefault(name, []).append(float(value) / (100.0 if name in SHARES and float(value) > 1 else 1.0))
+                scores.setdefault(name, []).append(
+                    float(value) / (100.0 if name in SHARES and float(value) > 1 else 1.0)
+                )
     if not scores:
         return not_run(f"none of {', '.join(metrics)} is a share of right predictions ({', '.join(SHARES)})")
     chance = 1 / classes
@@ -484,7 +525,9 @@ def untrained_is_at_chance(bench: Bench) -> Finding:
             threshold=f"1/{classes} + 5 standard deviations of {n} guesses + one of them",
             location=place(bench),
         )
-    return passed("random weights score at chance: " + ", ".join(f"{k} {statistics.mean(v):.3g}" for k, v in scores.items()))
+    return passed(
+        "random weights score at chance: " + ", ".join(f"{k} {statistics.mean(v):.3g}" for k, v in scores.items())
+    )
 
 
 def classes_of(bench: Bench, batch: dict[str, torch.Tensor], pair: tuple[str, str]) -> int:
@@ -492,7 +535,8 @@ def classes_of(bench: Bench, batch: dict[str, torch.Tensor], pair: tuple[str, st
         return int(bench.forward(bench.model(), bench.take(batch, 1))[pair[0]].shape[-1])
 
 
-# --- recomputed independently -------------------------------------------------------------------------------------------
+# --- recomputed independently
+# -------------------------------------------------------------------------------------------
 
 
 @check(phase="evaluation", family="oracle", component="evaluation")
@@ -500,7 +544,9 @@ def perplexity_from_logits(bench: Bench) -> Finding:
     """Perplexity and mean negative log-likelihood are those of the model's own logits, recomputed in float64 NumPy.
 
     Broken: perplexity is a mean over batches, counts padding, includes label smoothing or uses another base.
-    Likely: perplexity as the mean of the batches' perplexities (not exp of the mean over all targets) | padding is counted | the smoothed training loss is exponentiated | the mean is per sentence or per batch instead of per target
+    Likely: perplexity as the mean of the batches' perplexities (not exp of the mean over all targets) | padding is
+    counted | the smoothed training loss is exponentiated | the mean is per sentence or per batch instead of per
+    target
     """
     data = arranged(bench, [3, 2, 1])
     found = held_out(bench)
@@ -541,15 +587,25 @@ def perplexity_from_logits(bench: Bench) -> Finding:
 
 
 def perplexity_pattern(
-    name: str, observed: float, batches: list[tuple[np.ndarray, np.ndarray]], padding: Any, bench: Bench, model: Any
+    name: str,
+    observed: float,
+    batches: list[tuple[np.ndarray, np.ndarray]],
+    padding: Any,
+    bench: Bench,
+    model: Any,
 ) -> tuple[str, ...]:
     pad = None if padding is None else int(padding)
     nlls = [perplexity_oracle.mean_nll([batch], pad) for batch in batches]
     observed_nll = math.log(observed) if LIKELIHOODS[name] and observed > 0 else observed
     candidates = [
-        ("perplexity as the mean of the batches' perplexities (not exp of the mean over all targets)",
-         math.log(statistics.mean(math.exp(min(v, 700)) for v in nlls))),
-        ("the mean of the batches' means, though batches have different numbers of targets", statistics.mean(nlls)),
+        (
+            "perplexity as the mean of the batches' perplexities (not exp of the mean over all targets)",
+            math.log(statistics.mean(math.exp(min(v, 700)) for v in nlls)),
+        ),
+        (
+            "the mean of the batches' means, though batches have different numbers of targets",
+            statistics.mean(nlls),
+        ),
         ("padding is counted", perplexity_oracle.mean_nll(batches, None)),
         ("base 2 and base e are mixed", perplexity_oracle.mean_nll(batches, pad) / math.log(2)),
     ]
@@ -564,7 +620,7 @@ def perplexity_pattern(
 @contextmanager
 def recorded_bleu() -> Iterator[list[tuple[Any, list[str], list[list[str]]]]]:
     """Every call of sacrebleu's corpus BLEU: (the metric object, hypotheses, references)."""
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     calls: list[tuple[Any, list[str], list[list[str]]]] = []
     original = BLEU.corpus_score
@@ -574,11 +630,11 @@ def recorded_bleu() -> Iterator[list[tuple[Any, list[str], list[list[str]]]]]:
             calls.append((self, list(hypotheses), [list(stream) for stream in references]))
         return original(self, hypotheses, references, *args, **kwargs)
 
-    BLEU.corpus_score = corpus_score
+    BLEU.corpus_score = corpus_score  # type: ignore[method-assign]
     try:
         yield calls
     finally:
-        BLEU.corpus_score = original
+        BLEU.corpus_score = original  # type: ignore[method-assign]
 
 
 def mixed_case(text: str) -> str:
@@ -591,7 +647,8 @@ def bleu_of_raw_text(bench: Bench) -> Finding:
     """BLEU is taken of detokenised, cased text against untouched references, and agrees with an independent one.
 
     Broken: BLEU of sub-word pieces or lower-cased text, which is one to ten points too high.
-    Likely: BLEU on sub-word or lower-cased text instead of detokenised, cased text | references are tokenised or normalised before | hypotheses and references are exchanged
+    Likely: BLEU on sub-word or lower-cased text instead of detokenised, cased text | references are tokenised or
+    normalised before | hypotheses and references are exchanged
     """
     data = arranged(bench, [EXAMPLES], change=mixed_case)
     if data is None:
@@ -626,7 +683,10 @@ def bleu_of_raw_text(bench: Bench) -> Finding:
                 if exchanged
                 else ("BLEU on lower-cased text instead of cased text",)
                 if got == (raw[number] if number < len(raw) else "").lower()
-                else ("BLEU on sub-word pieces instead of detokenised text", "references are normalised before")
+                else (
+                    "BLEU on sub-word pieces instead of detokenised text",
+                    "references are normalised before",
+                )
             ),
             **fields,
         )
@@ -656,12 +716,16 @@ def bleu_of_raw_text(bench: Bench) -> Finding:
             observed=f"{metrics['bleu']:.9g}",
             threshold="1e-6 of the value",
             location=place(bench),
-            likely=("BLEU of single sentences is averaged instead of taken over the corpus", "the value is scaled to 0 … 1"),
+            likely=(
+                "BLEU of single sentences is averaged instead of taken over the corpus",
+                "the value is scaled to 0 … 1",
+            ),
         )
     return passed("BLEU sees raw, cased text and agrees with an independent one", observed=str(metric.get_signature()))
 
 
-# --- search -------------------------------------------------------------------------------------------------------------
+# --- search
+# -------------------------------------------------------------------------------------------------------------
 
 
 @check(phase="evaluation", family="oracle", component="length_penalty")
@@ -671,7 +735,8 @@ def length_penalty_piece(bench: Bench) -> Finding:
     Standard signature: scores [n] float64, log-probabilities; lengths [n] int64; alpha float → [n], higher is better.
 
     Broken: beam search prefers very short or very long outputs.
-    Likely: the length penalty is multiplied instead of divided by | the 5 or the 6 of the formula is missing | length counts the end marker twice
+    Likely: the length penalty is multiplied instead of divided by | the 5 or the 6 of the formula is missing |
+    length counts the end marker twice
     """
     piece = bench.piece("length_penalty")
     if piece is None:
@@ -693,7 +758,10 @@ def length_penalty_piece(bench: Bench) -> Finding:
                     location=location_of(piece),
                     likely=("the length penalty is multiplied instead of divided by",)
                     if multiplied
-                    else ("the 5 or the 6 of the formula is missing", "length counts the end marker otherwise"),
+                    else (
+                        "the 5 or the 6 of the formula is missing",
+                        "length counts the end marker otherwise",
+                    ),
                 )
     return passed("16 hypotheses at three exponents have the scores of the formula")
 
@@ -706,7 +774,8 @@ def beam_search_piece(bench: Bench) -> Finding:
     maps a tuple of pieces to the log-probabilities [classes] of the next.
 
     Broken: the search ranks finished hypotheses wrongly, or loses them.
-    Likely: the length penalty is multiplied instead of divided by | finished hypotheses are expanded further or dropped | scores are summed over probabilities instead of their logarithms
+    Likely: the length penalty is multiplied instead of divided by | finished hypotheses are expanded further or
+    dropped | scores are summed over probabilities instead of their logarithms
     """
     piece = bench.piece("beam_search")
     if piece is None:
@@ -720,7 +789,9 @@ def beam_search_piece(bench: Bench) -> Finding:
 
         for alpha in (0.0, 0.6, 2.0):
             expected, score = exhaustive_search(log_probabilities, end, classes, longest, alpha)
-            got = tuple(int(p) for p in piece(log_probabilities, end=end, beam=classes**longest, longest=longest, alpha=alpha))
+            got = tuple(
+                int(p) for p in piece(log_probabilities, end=end, beam=classes**longest, longest=longest, alpha=alpha)
+            )
             if got != expected:
                 return failed(
                     f"beam search returns {list(got)}, the best of all sequences is {list(expected)}",

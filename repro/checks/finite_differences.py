@@ -14,7 +14,8 @@ from repro.contract.bench import Bench
 from repro.contract.components import location_of
 from repro.findings import Finding
 
-#: Steps of the central difference. Its error is about h² of curvature plus eps / h of rounding: with float64 the first
+#: Steps of the central difference. Its error is about h² of curvature plus eps / h of rounding: with float64 the
+#: first
 #: balances both, the second is for code that computes part of its work in float32.
 STEPS = (1e-5, 1e-3)
 #: eps^(2/3) of float64 is 4e-11 for the first step; a thousandth leaves room for kinks (ReLU) and float32 parts, and
@@ -32,7 +33,8 @@ def gradient_check(bench: Bench) -> Finding:
     """The gradient of the total by backward agrees with central differences along a random direction of each tensor.
 
     Broken: a hand-written backward, a detach or an in-place change gives a gradient that is not the derivative.
-    Likely: a custom backward is off by a factor or sign | detach or no_grad cuts part of the path | an in-place operation changes what backward needs
+    Likely: a custom backward is off by a factor or sign | detach or no_grad cuts part of the path | an in-place
+    operation changes what backward needs
     """
     if not isinstance(bench.model(), torch.nn.Module) or isinstance(bench.loss(), dict):
         return not_run("several modules or losses: which total belongs to which parameters is not declared")
@@ -84,16 +86,27 @@ def gradient_check(bench: Bench) -> Finding:
             threshold=f"{AGREE:g} relative, plus rounding: eps / step",
             location=location_of(loss),
             likely=(
-                ("detach or no_grad cuts the path",) if not by_backward else ("a custom backward is off by a factor or sign",)
+                ("detach or no_grad cuts the path",)
+                if not by_backward
+                else ("a custom backward is off by a factor or sign",)
             )
             + ("an in-place operation changes what backward needs",),
         )
-    return passed(f"backward and central differences agree for {len(parameters)} parameter tensors", threshold=f"{AGREE:g} relative")
+    return passed(
+        f"backward and central differences agree for {len(parameters)} parameter tensors",
+        threshold=f"{AGREE:g} relative",
+    )
 
 
 def central(
-    bench: Bench, model: Any, batch: dict[str, torch.Tensor], loss: Any, state: torch.Tensor,
-    parameter: torch.nn.Parameter, direction: torch.Tensor, h: float,
+    bench: Bench,
+    model: Any,
+    batch: dict[str, torch.Tensor],
+    loss: Any,
+    state: torch.Tensor,
+    parameter: torch.nn.Parameter,
+    direction: torch.Tensor,
+    h: float,
 ) -> float:
     """(L(w + h d) − L(w − h d)) / 2h; the parameter is as before afterwards."""
     before = parameter.detach().clone()
@@ -111,7 +124,8 @@ def gradients_reach_everything(bench: Bench) -> Finding:
     """Every trainable parameter gets a finite, non-zero gradient from the total; nothing explodes on the way.
 
     Broken: part of the model never learns, or NaN and explosion from some module on.
-    Likely: a part is never used, detached or under no_grad | a layer is missing from ModuleList, or was frozen | a division by zero, logarithm of zero or a fully masked row
+    Likely: a part is never used, detached or under no_grad | a layer is missing from ModuleList, or was frozen | a
+    division by zero, logarithm of zero or a fully masked row
     """
     if not isinstance(bench.model(), torch.nn.Module) or isinstance(bench.loss(), dict):
         return not_run("several modules or losses: which total belongs to which parameters is not declared")
@@ -131,7 +145,9 @@ def gradients_reach_everything(bench: Bench) -> Finding:
             )
         parameters = {n: p for n, p in named_parameters(bench.modules(model)).items() if p.requires_grad}
         total = bench.terms(model, batch, loss)["total"]
-        gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
+        gradients = (
+            torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
+        )
     reached = dict(zip(parameters, gradients or [None] * len(parameters), strict=True))
     dead = [n for n, g in reached.items() if g is None or not bool(g.any())]
     if dead:
@@ -161,4 +177,7 @@ def likely_of(step: str) -> tuple[str, ...]:
         return ("the logarithm of zero or a division by a count of zero in the loss",)
     if step == "backward":
         return ("the derivative of sqrt, norm or std at zero", "a mask of -inf over a whole row of a softmax")
-    return ("a row of attention that is masked entirely (softmax over -inf)", "a division by zero or square root of a negative number")
+    return (
+        "a row of attention that is masked entirely (softmax over -inf)",
+        "a division by zero or square root of a negative number",
+    )

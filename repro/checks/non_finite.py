@@ -10,7 +10,8 @@ import torch
 
 from repro.contract.components import call_by_name, location_of
 
-#: Three orders of magnitude from one module's input to its output: no normalised network does that at any healthy step.
+#: Three orders of magnitude from one module's input to its output: no normalised network does that at any healthy
+#: step.
 GROWTH = 1000.0
 
 
@@ -79,7 +80,15 @@ def find_first(
                 return made(name, key, key.rpartition(".")[2], kind, "parameters", owner, parameter)
     for key, value in batch.items():
         if torch.is_tensor(value) and kind_of(value):
-            return NonFinite("", key, kind_of(value), "batch", f"{key} of the batch holds {kind_of(value)}", "", replay_lines("batch", key))
+            return NonFinite(
+                "",
+                key,
+                kind_of(value),
+                "batch",
+                f"{key} of the batch holds {kind_of(value)}",
+                "",
+                replay_lines("batch", key),
+            )
     found: list[NonFinite] = []
     grown: list[NonFinite] = []
     kept: list[tuple[str, torch.nn.Module, torch.Tensor]] = []
@@ -124,15 +133,22 @@ def find_first(
         if torch.is_tensor(value) and kind_of(value.detach()):
             kind = kind_of(value.detach())
             return NonFinite(
-                "loss", name, kind, "loss", f"term {name} of the loss is {kind}; all outputs of the model are finite",
-                location_of(loss), replay_lines("loss", name),
+                "loss",
+                name,
+                kind,
+                "loss",
+                f"term {name} of the loss is {kind}; all outputs of the model are finite",
+                location_of(loss),
+                replay_lines("loss", name),
             )
     backward = first_in_backward(terms["total"], kept, modules)
     return backward or (grown[0] if grown else None)
 
 
 def first_in_backward(
-    total: torch.Tensor, kept: list[tuple[str, torch.nn.Module, torch.Tensor]], modules: Mapping[str, torch.nn.Module]
+    total: torch.Tensor,
+    kept: list[tuple[str, torch.nn.Module, torch.Tensor]],
+    modules: Mapping[str, torch.nn.Module],
 ) -> NonFinite | None:
     """The gradient that is not finite nearest to the loss: gradients flow from the last output to the first."""
     if not total.requires_grad:
@@ -147,18 +163,36 @@ def first_in_backward(
     for (key, _, root), gradient in zip(parameters, gradients[len(kept) :], strict=True):
         if gradient is not None and kind_of(gradient):
             owner = root.get_submodule(key.rpartition(".")[0])
-            return made("model", key.rpartition(".")[0], f"gradient of {key}", kind_of(gradient), "backward", owner, gradient)
+            return made(
+                "model",
+                key.rpartition(".")[0],
+                f"gradient of {key}",
+                kind_of(gradient),
+                "backward",
+                owner,
+                gradient,
+            )
     return None
 
 
 def made(
-    root: str, key: str, tensor: str, kind: str, step: str, module: torch.nn.Module, value: torch.Tensor,
+    root: str,
+    key: str,
+    tensor: str,
+    kind: str,
+    step: str,
+    module: torch.nn.Module,
+    value: torch.Tensor,
     inputs: list[torch.Tensor] | None = None,
 ) -> NonFinite:
     name = key if root == "model" else ".".join(part for part in (root, key) if part)
     finite = value.detach()[torch.isfinite(value.detach())]
     share = 1 - finite.numel() / max(1, value.numel())
-    entering = f"; it is given finite tensors up to {max(float(t.detach().abs().max()) for t in inputs if t.numel()):.3g}" if inputs else ""
+    entering = (
+        f"; it is given finite tensors up to {max(float(t.detach().abs().max()) for t in inputs if t.numel()):.3g}"
+        if inputs
+        else ""
+    )
     if kind == "growth":
         what = f"{tensor} of {name or 'the model'} has rms {rms(value):.3g}, over {GROWTH:,.0f} times that of its input"
     else:
@@ -168,8 +202,8 @@ def made(
 
 def replay_lines(step: str, name: str) -> str:
     """Python that repeats the trace, from the objects at hand."""
-    return (
-        "from repro.checks.non_finite import find_first\n"
-        "print(find_first(model, batch, loss))"
-        + (f"  # stops in model.get_submodule({name!r})" if step in ("forward", "backward") and name else f"  # stops at {step} {name}")
+    return "from repro.checks.non_finite import find_first\nprint(find_first(model, batch, loss))" + (
+        f"  # stops in model.get_submodule({name!r})"
+        if step in ("forward", "backward") and name
+        else f"  # stops at {step} {name}"
     )

@@ -1,4 +1,4 @@
-"""A few examples memorised to a floor that is computed: far above it something is broken, far below it something leaks."""
+"""A few examples memorised to a computed floor: far above it something is broken, far below it something leaks."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def memorise(bench: Bench, batch: Tensors, updates: int, floor: float, enough: E
         run = train_on(bench, batch, updates, peak, enough)
         if best is None or not math.isfinite(best.last) or run.last < best.last:
             best = run
-        if math.isfinite(run.last) and run.removed(floor) >= REMOVED or not run.held:
+        if (math.isfinite(run.last) and run.removed(floor) >= REMOVED) or not run.held:
             break
     assert best is not None
     return best
@@ -193,7 +193,10 @@ def outcome(bench: Bench, run: Memorised, floor: Floor, bound: float, updates: i
             expected="a finite total",
             observed=reached,
             location=location,
-            likely=("a division by zero or logarithm of zero in the loss", "a row of attention that is masked entirely"),
+            likely=(
+                "a division by zero or logarithm of zero in the loss",
+                "a row of attention that is masked entirely",
+            ),
             details=details,
         )
     if removed < REMOVED:
@@ -206,7 +209,12 @@ def outcome(bench: Bench, run: Memorised, floor: Floor, bound: float, updates: i
             likely=LIKELY_ABOVE,
             details=details,
         )
-    return passed(f"{what}: {reached}", expected=f"floor {bound:.4g}", observed=f"{removed:.1%} removed", details=details)
+    return passed(
+        f"{what}: {reached}",
+        expected=f"floor {bound:.4g}",
+        observed=f"{removed:.1%} removed",
+        details=details,
+    )
 
 
 @check(phase="training", family="overfit", component="training")
@@ -218,7 +226,9 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
     outside on a short ramp, because a paper's warm-up may be longer than the test.
 
     Broken: the total stays far above the floor, or falls below it.
-    Likely: targets and inputs do not belong together (shifted twice, wrong order) | gradients are cut, or part of the model is not in the optimiser | the model sees what it must predict: causal mask missing, inverted, off by one
+    Likely: targets and inputs do not belong together (shifted twice, wrong order) | gradients are cut, or part of
+    the model is not in the optimiser | the model sees what it must predict: causal mask missing, inverted, off by
+    one
     """
     reason = why_not(bench)
     if reason:
@@ -229,9 +239,13 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
     try:
         floor = floor_of(bench, batch)
     except ComponentError as cause:
-        return not_run(f"the loss cannot be called with free outputs, so there is no floor: {cause.message.splitlines()[0]}")
+        return not_run(
+            f"the loss cannot be called with free outputs, so there is no floor: {cause.message.splitlines()[0]}"
+        )
     if floor.free is None or floor.shared is None:
-        return not_run("the loss falls without end over free outputs (a learned variance?), so there is no floor to memorise to")
+        return not_run(
+            "the loss falls without end over free outputs (a learned variance?), so there is no floor to memorise to"
+        )
     if floor.shared - floor.free > 1e-6:
         enough = settled(floor)
     else:
@@ -247,7 +261,8 @@ def memorise_examples(bench: Bench, *, sizes: list[int] | None = None, updates: 
     """1, 10 and 100 examples are memorised by the person's own update, down to the computed floor of the loss.
 
     Broken: a single example is not memorised (something is cut), or ten are and a hundred are not (capacity, scale).
-    Likely: gradients are cut, or part of the model is not in the optimiser | targets and inputs do not belong together | the scale of the initial weights or of the inputs is wrong
+    Likely: gradients are cut, or part of the model is not in the optimiser | targets and inputs do not belong
+    together | the scale of the initial weights or of the inputs is wrong
     """
     reason = why_not(bench)
     if reason:
@@ -262,10 +277,14 @@ def memorise_examples(bench: Bench, *, sizes: list[int] | None = None, updates: 
         try:
             floor = floor_of(bench, batch)
         except ComponentError as cause:
-            findings.append(not_run(f"the loss cannot be called with free outputs, so there is no floor: {cause.message}"))
+            findings.append(
+                not_run(f"the loss cannot be called with free outputs, so there is no floor: {cause.message}")
+            )
             continue
         if floor.shared is None:
-            findings.append(not_run("the loss falls without end over free outputs, so there is no floor to memorise to"))
+            findings.append(
+                not_run("the loss falls without end over free outputs, so there is no floor to memorise to")
+            )
             continue
         start = total_of(bench, bench.model(dtype=torch.float32), batch, bench.loss())
         enough = below(floor.shared + 0.05 * max(0.0, start - floor.shared))
@@ -274,8 +293,12 @@ def memorise_examples(bench: Bench, *, sizes: list[int] | None = None, updates: 
         finding = outcome(bench, run, Floor(floor.shared, floor.shared), floor.shared, updates, what)
         if finding.blocks and n > 10 and run.removed(floor.shared) >= 0.5:
             # many examples may need more updates than the budget gives: that is slow, not broken
-            finding = warned(finding.summary + " (more than half: raise gauntlet.memorise_updates to decide)",
-                             expected=finding.expected, observed=finding.observed, details=finding.details)
+            finding = warned(
+                finding.summary + " (more than half: raise gauntlet.memorise_updates to decide)",
+                expected=finding.expected,
+                observed=finding.observed,
+                details=finding.details,
+            )
         findings.append(finding)
     return findings
 

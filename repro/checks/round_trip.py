@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,7 @@ def digest(tensor: torch.Tensor) -> np.ndarray:
     return np.array([*tensor.shape, float(flat.double().sum()), *values.tolist()])
 
 
-def digests(parameters: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+def digests(parameters: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
     return {name: digest(p) for name, p in parameters.items()}
 
 
@@ -135,7 +135,7 @@ def unbroken(bench: Bench) -> Trajectory:
         session.run(AFTER, trajectory)
         return trajectory
 
-    return kept(bench, "unbroken", make)  # type: ignore[no-any-return]
+    return kept(bench, "unbroken", make)
 
 
 @check(phase="training", family="round trip", component="training")
@@ -143,7 +143,8 @@ def seeding(bench: Bench) -> Finding:
     """The same seed twice gives the same batches, initial weights and parameters after five updates, bit for bit.
 
     Broken: no run can be repeated, and every comparison of two settings is noise.
-    Likely: a generator of its own is made without the seed (np.random.default_rng(), random.Random()) | the order of a set, dict of objects or directory listing enters | the seed is not passed on to the data
+    Likely: a generator of its own is made without the seed (np.random.default_rng(), random.Random()) | the order
+    of a set, dict of objects or directory listing enters | the seed is not passed on to the data
     """
     first = unbroken(bench)
     again = Trajectory()
@@ -198,7 +199,8 @@ def resume(bench: Bench) -> Finding:
     """Saved after three updates and loaded into fresh objects, the next three updates are those of the unbroken run.
 
     Broken: the loss jumps after a restart, warm-up runs again, or batches are seen twice.
-    Likely: the optimiser's state is not restored | the schedule's state (the step counter) is not restored | the position of the data is not restored
+    Likely: the optimiser's state is not restored | the schedule's state (the step counter) is not restored | the
+    position of the data is not restored
     """
     whole = unbroken(bench)
     session = Session(bench, bench.seed + 1)  # other weights and batches, so that nothing agrees unless it is loaded
@@ -218,7 +220,9 @@ def resume(bench: Bench) -> Finding:
             expected="tensors, numbers, strings, lists, dicts (torch.load with weights_only=True)",
             observed=str(cause).splitlines()[0][:200],
             location=location_of(session.training.state_dict),
-            likely=("a whole object (optimiser, scheduler, NumPy generator) is put into state_dict instead of its state",),
+            likely=(
+                "a whole object (optimiser, scheduler, NumPy generator) is put into state_dict instead of its state",
+            ),
         )
     continued = Trajectory()
     session.stream = endless(session.data, session.model)
@@ -249,10 +253,14 @@ def resume(bench: Bench) -> Finding:
             return failed(
                 f"update {n + 1} has another learning rate after save and load than without",
                 expected=f"{whole.rates[n][0]:.9g}",
-                observed=f"{continued.rates[k][0]:.9g}" + (f", the rate of update {k + 1}: warm-up runs again" if restart else ""),
+                observed=f"{continued.rates[k][0]:.9g}"
+                + (f", the rate of update {k + 1}: warm-up runs again" if restart else ""),
                 threshold="equal",
                 location=location,
-                likely=("the schedule's state (the step counter) is not restored", "load_state_dict is not called or ignored"),
+                likely=(
+                    "the schedule's state (the step counter) is not restored",
+                    "load_state_dict is not called or ignored",
+                ),
             )
         differing = equal(whole.parameters[n], continued.parameters[k])
         if differing:

@@ -88,7 +88,8 @@ def report_rates(paper: Paper, seen: dict[int, float], location: str, how: str, 
     return failed(
         f"the learning rate deviates from the paper ({source}) at {len(wrong)} of {len(seen)} updates,"
         f" first at update {wrong[0]:,} ({how})",
-        expected=", ".join(f"update {step:,}: {rate(step):.9g}" for step in shown) + f" ({paper.schedule['learning_rate']})",
+        expected=", ".join(f"update {step:,}: {rate(step):.9g}" for step in shown)
+        + f" ({paper.schedule['learning_rate']})",
         observed=", ".join(f"update {step:,}: {seen[step]:.9g}" for step in shown),
         threshold=threshold,
         location=location,
@@ -109,7 +110,8 @@ def learning_rate_trace(bench: Bench) -> Finding:
     """The learning rate that the optimiser holds at each watched step is the declared formula, steps counted from 1.
 
     Broken: the first update does nothing or repeats, the peak comes an update late, the height is off by a factor.
-    Likely: warm-up off by one: updates are counted from 0, or the step is clamped to 1 | the schedule is advanced in another unit (epochs instead of updates, or twice an update) | a factor or exponent of the formula is wrong
+    Likely: warm-up off by one: updates are counted from 0, or the step is clamped to 1 | the schedule is advanced
+    in another unit (epochs instead of updates, or twice an update) | a factor or exponent of the formula is wrong
     """
     if formula(bench.paper) is None:
         return not_run("declare schedule.learning_rate as an expression of `step`")
@@ -135,7 +137,8 @@ def schedule_driven(bench: Bench, *, updates: int | None = None) -> Finding:
     """The schedule alone, driven without forward passes through every break to the last update, follows the formula.
 
     Broken: warm-up never ends, a milestone is missed, the rate decays in the wrong unit, the schedule restarts.
-    Likely: a milestone counted in epochs where the paper counts updates (or the reverse) | the schedule is advanced twice an update, or only once an epoch | min and max of the formula exchanged
+    Likely: a milestone counted in epochs where the paper counts updates (or the reverse) | the schedule is advanced
+    twice an update, or only once an epoch | min and max of the formula exchanged
     """
     rate = formula(bench.paper)
     if rate is None:
@@ -173,10 +176,13 @@ def interesting_updates(last: int, bends: list[int]) -> list[int]:
     return sorted(step for step in chosen if 1 <= step <= last)
 
 
-# --- driving ----------------------------------------------------------------------------------------------------------
+# --- driving
+# ----------------------------------------------------------------------------------------------------------
 
 
-def drive(bench: Bench, last: int, interesting: list[int], seconds: float, jump: bool = True) -> tuple[dict[int, float], str]:
+def drive(
+    bench: Bench, last: int, interesting: list[int], seconds: float, jump: bool = True
+) -> tuple[dict[int, float], str]:
     """Observed rates by update, and how they were got; ({}, reason) where nothing can be driven.
 
     Forward gives zeros of the declared shapes and the loss zeros, so `update` computes nothing but its schedule; the
@@ -201,14 +207,22 @@ def drive(bench: Bench, last: int, interesting: list[int], seconds: float, jump:
 
         handle = register_optimizer_step_pre_hook(read)
         try:
-            with silent_forward(bench, model, batch), persons_errors("training: update raised on a forward that gives zeros"):
+            with (
+                silent_forward(bench, model, batch),
+                persons_errors("training: update raised on a forward that gives zeros"),
+            ):
                 return drive_updates(training, update, last, interesting, seconds, jump)
         finally:
             handle.remove()
 
 
 def drive_updates(
-    training: Any, update: Callable[[], float | None], last: int, interesting: list[int], seconds: float, jump: bool
+    training: Any,
+    update: Callable[[], float | None],
+    last: int,
+    interesting: list[int],
+    seconds: float,
+    jump: bool,
 ) -> tuple[dict[int, float], str]:
     seen: dict[int, float] = {}
     states: dict[int, Any] = {}
@@ -219,7 +233,10 @@ def drive_updates(
         number += 1
         rate = update()
         if rate is None:
-            return {}, "no torch.optim optimiser stepped, so no hook shows the rate (a hand-written optimiser)"
+            return (
+                {},
+                "no torch.optim optimiser stepped, so no hook shows the rate (a hand-written optimiser)",
+            )
         if number in wanted or number <= 20:
             seen[number] = rate
         if number in (1, 2):
@@ -236,7 +253,10 @@ def drive_updates(
                 return seen, f"driven to update {number}, then skipped to each break, to the end and between"
             jump = False
         if spent > max(seconds, DRIVING_SECONDS_SURE if not jump else 0.0):
-            return seen, f"driven to update {number:,} of {last:,}, where {spent:.0f} s were spent; later ones are not decided"
+            return (
+                seen,
+                f"driven to update {number:,} of {last:,}, where {spent:.0f} s were spent; later ones are not decided",
+            )
     return seen, f"every update driven to {last:,}"
 
 
@@ -268,7 +288,12 @@ def moved(state: Any, counters: list[Path], by: int) -> Any:
 
 
 def skips_truly(
-    training: Any, update: Callable[[], float | None], state: Any, counters: list[Path], number: int, seen: dict[int, float]
+    training: Any,
+    update: Callable[[], float | None],
+    state: Any,
+    counters: list[Path],
+    number: int,
+    seen: dict[int, float],
 ) -> bool:
     """Whether skipping from update 2 to update 19 gives the rate that driving gave there."""
     here = copy.deepcopy(training.state_dict())
@@ -313,9 +338,8 @@ def silent_forward(bench: Bench, model: Any, batch: dict[str, torch.Tensor]) -> 
         return torch.zeros_like(value, requires_grad=value.is_floating_point()) if torch.is_tensor(value) else value
 
     value = zeroed(returned)
-    module.forward = lambda *args, **kwargs: value  # type: ignore[method-assign,assignment]
+    module.forward = lambda *args, **kwargs: value
     try:
         yield
     finally:
         del module.forward
-

@@ -11,7 +11,17 @@ import torch
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.schedule import formula
 from repro.checks.trace import HAND_WRITTEN, changed, tolerance
-from repro.checks.watch import NoDropout, Step, Update, Watched, kept, named_parameters, seed_all, watch, watched
+from repro.checks.watch import (
+    NoDropout,
+    Step,
+    Update,
+    Watched,
+    kept,
+    named_parameters,
+    seed_all,
+    watch,
+    watched,
+)
 from repro.contract.bench import Bench
 from repro.contract.paper import Paper
 from repro.findings import Finding
@@ -34,7 +44,8 @@ def optimiser_declared(bench: Bench) -> list[Finding] | Finding:
     """The optimiser and the settings of its parameter groups (betas, eps, momentum, weight decay) are the paper's.
 
     Broken: a library default stands where the paper names a value.
-    Likely: the setting was left at the library's default | Adam with L2 where the paper has AdamW, or the reverse | weight decay or momentum of the paper not set
+    Likely: the setting was left at the library's default | Adam with L2 where the paper has AdamW, or the reverse |
+    weight decay or momentum of the paper not set
     """
     spec = bench.paper.optimiser
     if not spec:
@@ -100,7 +111,10 @@ def settings_faults(paper: Paper, spec: dict[str, Any], step: Step, source: str,
                     observed=f"{name}={got}" + (" (the library's default)" if default else "") + f" in group {number}",
                     threshold="1e-6 of the value: it is a setting, not a measurement",
                     location=location,
-                    likely=(f"{name} of the paper not set: " + ("left at the library's default" if default else f"it is {got}"),),
+                    likely=(
+                        f"{name} of the paper not set: "
+                        + ("left at the library's default" if default else f"it is {got}"),
+                    ),
                     details={"declare": f"optimiser.{name}"},
                 )
             )
@@ -108,7 +122,8 @@ def settings_faults(paper: Paper, spec: dict[str, Any], step: Step, source: str,
     return findings
 
 
-# --- the closed form --------------------------------------------------------------------------------------------------
+# --- the closed form
+# --------------------------------------------------------------------------------------------------
 
 
 def tiny(bench: Bench) -> Watched:
@@ -120,7 +135,7 @@ def tiny(bench: Bench) -> Watched:
         typical = float(np.median(sizes[sizes > 0]))
         return watch(bench, updates=3, factor=10 * float(bench.paper.optimiser["eps"]) / typical)
 
-    return kept(bench, "tiny", make)  # type: ignore[no-any-return]
+    return kept(bench, "tiny", make)
 
 
 @check(phase="training", family="step", component="training")
@@ -128,13 +143,16 @@ def one_step_closed_form(bench: Bench) -> Finding:
     """Parameters after each watched update are those of the declared optimiser's formula, from the gradient observed.
 
     Broken: the update rule differs: bias correction, order of eps, coupled weight decay, sign, momentum.
-    Likely: Adam with L2 where the paper has AdamW, or the reverse | bias correction is missing or counts updates from 0 | the sign of the update is wrong | momentum or eps enters at another place of the formula
+    Likely: Adam with L2 where the paper has AdamW, or the reverse | bias correction is missing or counts updates
+    from 0 | the sign of the update is wrong | momentum or eps enters at another place of the formula
     """
     spec = bench.paper.optimiser
     kind = str(spec.get("kind", "")).lower()
     if kind not in STEPS:
         return not_run(
-            "declare optimiser: {kind: adam|adamw|sgd, …}" if not kind else f"no oracle for optimiser.kind {kind!r} ({', '.join(STEPS)})"
+            "declare optimiser: {kind: adam|adamw|sgd, …}"
+            if not kind
+            else f"no oracle for optimiser.kind {kind!r} ({', '.join(STEPS)})"
         )
     recording = watched(bench)
     if any(len(update.steps) > 1 for update in recording.updates):
@@ -142,7 +160,12 @@ def one_step_closed_form(bench: Bench) -> Finding:
     if not any(update.steps for update in recording.updates) and formula(bench.paper) is None:
         return not_run("a hand-written optimiser and no schedule.learning_rate: the rate of a step is not known")
     recordings = [recording]
-    if kind != "sgd" and spec.get("eps") and all(u.handed for u in recording.updates) and recording.updates[0].fresh_norm:
+    if (
+        kind != "sgd"
+        and spec.get("eps")
+        and all(u.handed for u in recording.updates)
+        and recording.updates[0].fresh_norm
+    ):
         recordings.append(tiny(bench))
     for number, one in enumerate(recordings):
         wrong = compare_updates(bench, one, kind, epsilon_hat=False)
@@ -186,7 +209,7 @@ def settings_of(spec: dict[str, Any], kind: str, group: dict[str, Any], lr: floa
             "nesterov": bool(spec.get("nesterov", group.get("nesterov", False))),
         }
     betas = spec.get("betas") or group.get("betas") or DEFAULTS["betas"]
-    eps = spec.get("eps") if spec.get("eps") is not None else group.get("eps", DEFAULTS["eps"])
+    eps: Any = spec["eps"] if spec.get("eps") is not None else group.get("eps", DEFAULTS["eps"])
     return {"lr": lr, "weight_decay": decay, "betas": (float(betas[0]), float(betas[1])), "eps": float(eps)}
 
 
@@ -200,7 +223,7 @@ def compare_updates(bench: Bench, recording: Watched, kind: str, epsilon_hat: bo
     wrong: dict[str, Difference] = {}
     for update in recording.updates:
         gradients = observed_gradient(update)
-        groups = update.steps[0].groups if update.steps else [{"names": recording.trainable}]
+        groups: list[dict[str, Any]] = update.steps[0].groups if update.steps else [{"names": recording.trainable}]
         for group in groups:
             lr = float(group["lr"]) if "lr" in group else rate(update.number) if rate else 0.0
             settings = settings_of(spec, kind, group, lr)
@@ -240,7 +263,6 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
         alternatives.append(("weight decay of the paper not set", kind, {**spec, "weight_decay": 0.0}))
     alternatives.append(("plain gradient descent instead of the paper's optimiser", "sgd", {"kind": "sgd"}))
 
-
     found = []
     for text, other, changed_spec in alternatives:
         altered = Bench(replace(bench.paper, optimiser=changed_spec), bench.dtype, bench.seed)
@@ -249,7 +271,10 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
     if found:
         return tuple(found)
     if tiny_pass:
-        return ("eps enters at another place of the formula, or has another value", "bias correction is missing")
+        return (
+            "eps enters at another place of the formula, or has another value",
+            "bias correction is missing",
+        )
     return (
         "bias correction is missing or counts updates from 0",
         "the sign of the update is wrong",
@@ -257,7 +282,8 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
     )
 
 
-# --- which tensors moved ----------------------------------------------------------------------------------------------
+# --- which tensors moved
+# ----------------------------------------------------------------------------------------------
 
 
 @check(phase="training", family="step", component="training")
@@ -265,7 +291,8 @@ def all_parameters_updated(bench: Bench) -> Finding:
     """The optimiser holds every trainable parameter of this model, and each that has a gradient moves; frozen ones stay.
 
     Broken: the loss stays flat, or part of the model never learns.
-    Likely: the optimiser holds the parameters of another model object | parameters were created or replaced after the optimiser was built | part of the parameters was left out of the groups
+    Likely: the optimiser holds the parameters of another model object | parameters were created or replaced after
+    the optimiser was built | part of the parameters was left out of the groups
     """
     recording = watched(bench)
     moved = {name for update in recording.updates for name in changed(update)}
@@ -286,8 +313,11 @@ def all_parameters_updated(bench: Bench) -> Finding:
         if missing:
             everything = len(missing) == len(recording.trainable)
             return failed(
-                ("none" if everything else f"{len(missing)}") + f" of {len(recording.trainable)} trainable parameters"
-                + (" is" if everything else " are not") + " held by the optimiser" + ("" if everything else f": {', '.join(missing[:3])}"),
+                ("none" if everything else f"{len(missing)}")
+                + f" of {len(recording.trainable)} trainable parameters"
+                + (" is" if everything else " are not")
+                + " held by the optimiser"
+                + ("" if everything else f": {', '.join(missing[:3])}"),
                 expected="every trainable parameter of the model in a parameter group",
                 observed=f"{len(held)} held, and {strangers} that belong to no module of this model",
                 location=recording.location,
@@ -310,7 +340,10 @@ def all_parameters_updated(bench: Bench) -> Finding:
             likely=(
                 ("the learning rate is 0",)
                 if rates and not any(rates)
-                else ("the optimiser holds the parameters of another model object", "gradients are cleared before the step")
+                else (
+                    "the optimiser holds the parameters of another model object",
+                    "gradients are cleared before the step",
+                )
             ),
         )
     first = changed(recording.updates[0])
@@ -322,7 +355,9 @@ def all_parameters_updated(bench: Bench) -> Finding:
             location=recording.location,
             likely=("warm-up off by one: the schedule counts updates from 0, so the first rate is 0",),
         )
-    return passed(f"{len(moved)} of {len(recording.trainable)} trainable parameters move, {len(recording.frozen)} frozen ones stay")
+    return passed(
+        f"{len(moved)} of {len(recording.trainable)} trainable parameters move, {len(recording.frozen)} frozen ones stay"
+    )
 
 
 @check(phase="training", family="step", component="training")
@@ -330,7 +365,8 @@ def loss_falls(bench: Bench, *, updates: int = 20) -> Finding:
     """On one batch, repeated, the total falls below its start within a few updates (dropout off, train mode).
 
     Broken: the update climbs, or moves nothing that the loss depends on.
-    Likely: the sign of the loss or of the update is wrong | the optimiser holds the parameters of another model object | the learning rate is 0 or far too high
+    Likely: the sign of the loss or of the update is wrong | the optimiser holds the parameters of another model
+    object | the learning rate is 0 or far too high
     """
     seed_all(bench.seed)
     model, loss = bench.model(), bench.loss()
@@ -366,11 +402,14 @@ def tied_after_update(bench: Bench) -> Finding:
     """Weights that start as copies of each other are one tensor: they are still equal after an update.
 
     Broken: tied weights were copied once instead of shared, and drift apart with the first update.
-    Likely: weight tying lost: the weight is copied instead of shared | the model was moved or wrapped in a way that unties parameters
+    Likely: weight tying lost: the weight is copied instead of shared | the model was moved or wrapped in a way that
+    unties parameters
     """
     recording = watched(bench)
     seed_all(bench.seed)
-    parameters = {n: p for n, p in named_parameters(bench.modules(bench.model())).items() if p.requires_grad and p.dim() > 1}
+    parameters = {
+        n: p for n, p in named_parameters(bench.modules(bench.model())).items() if p.requires_grad and p.dim() > 1
+    }
     twins = [
         (a, b)
         for i, a in enumerate(parameters)
@@ -379,7 +418,11 @@ def tied_after_update(bench: Bench) -> Finding:
         and float(parameters[a].detach().std()) > 0
         and torch.equal(parameters[a], parameters[b])
     ]
-    drifted = [pair for pair in twins if not np.array_equal(recording.updates[0].after[pair[0]], recording.updates[0].after[pair[1]])]
+    drifted = [
+        pair
+        for pair in twins
+        if not np.array_equal(recording.updates[0].after[pair[0]], recording.updates[0].after[pair[1]])
+    ]
     if not drifted:
         return passed("no two random weights start equal and drift apart")
     a, b = drifted[0]

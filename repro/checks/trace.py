@@ -1,4 +1,4 @@
-"""Traces of a few updates seen through hooks: order, the gradient that is applied, modes, clipping, what is returned."""
+"""Traces of a few updates through hooks: order, the gradient that is applied, modes, clipping, what is returned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from repro.checks.watch import Step, Update, Watched, watch, watched
 from repro.contract.bench import Bench
 from repro.findings import Finding
 
-HAND_WRITTEN = "no torch.optim optimiser stepped, so hooks see no step (a hand-written optimiser); its parameters are compared"
+HAND_WRITTEN = (
+    "no torch.optim optimiser stepped, so hooks see no step (a hand-written optimiser); its parameters are compared"
+)
 
 
 def tolerance(bench: Bench) -> float:
@@ -32,7 +34,8 @@ def update_order(bench: Bench) -> Finding:
     """One update computes gradients by backward and then steps, with nothing cleared or left out in between.
 
     Broken: the optimiser steps before backward, steps on cleared gradients, or never steps.
-    Likely: the step comes before backward, so it applies the gradient of the batch before | zero_grad stands between backward and step | step or backward is missing
+    Likely: the step comes before backward, so it applies the gradient of the batch before | zero_grad stands
+    between backward and step | step or backward is missing
     """
     recording = watched(bench)
     for update in recording.updates:
@@ -79,16 +82,25 @@ def order_fault(update: Update) -> tuple[str, str] | None:
     if "backward" not in events:
         if update.backwards == 0 and any(g is not None for step in update.steps for g in step.gradient.values()):
             return None  # gradients were set without backward (torch.autograd.grad)
-        return "the optimiser steps, but no backward was seen", "backward is missing, so the step has no gradient"
+        return (
+            "the optimiser steps, but no backward was seen",
+            "backward is missing, so the step has no gradient",
+        )
     first_step, first_backward = events.index("step"), events.index("backward")
     if first_step < first_backward:
-        return "the optimiser steps before backward", "the step comes before backward: it applies an old gradient"
+        return (
+            "the optimiser steps before backward",
+            "the step comes before backward: it applies an old gradient",
+        )
     for step in update.steps:
         names = list(step.gradient)
         left = any(update.left.get(name) is not None and np.any(update.left[name]) for name in names)
         applied = any(step.gradient[name] is not None and np.any(step.gradient[name]) for name in names)
         if names and left and not applied and len(update.steps) == 1:
-            return "backward gave gradients, but the step applies none", "zero_grad stands between backward and step"
+            return (
+                "backward gave gradients, but the step applies none",
+                "zero_grad stands between backward and step",
+            )
     return None
 
 
@@ -96,7 +108,8 @@ def changed(update: Update) -> list[str]:
     return [name for name in update.before if not np.array_equal(update.before[name], update.after[name])]
 
 
-# --- the gradient that is applied -------------------------------------------------------------------------------------
+# --- the gradient that is applied
+# -------------------------------------------------------------------------------------
 
 
 @check(phase="training", family="trace", component="training")
@@ -104,7 +117,9 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
     """The gradient that the optimiser applies is that of the total of this batch alone, scaled only as clipping declares.
 
     Broken: the gradient contains older batches, only the last micro-batch, k times too much, or was rescaled.
-    Likely: zero_grad is missing: gradients of earlier batches are added | zero_grad inside the accumulation loop: only the last micro-batch counts | the accumulated loss is not divided by the number of micro-batches | gradients are clipped before they are unscaled
+    Likely: zero_grad is missing: gradients of earlier batches are added | zero_grad inside the accumulation loop:
+    only the last micro-batch counts | the accumulated loss is not divided by the number of micro-batches |
+    gradients are clipped before they are unscaled
     """
     recording = watched(bench)
     reason = why_no_fresh(recording)
@@ -117,7 +132,9 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
     previous: np.ndarray | None = None
     for update in recording.updates:
         step = update.steps[0]
-        names = [name for name in step.gradient if step.gradient[name] is not None and update.fresh.get(name) is not None]
+        names = [
+            name for name in step.gradient if step.gradient[name] is not None and update.fresh.get(name) is not None
+        ]
         applied, fresh = joined(step.gradient, names), joined(update.fresh, names)
         scale = min(1.0, float(clip) / update.fresh_norm) if clip and update.fresh_norm else 1.0
         size = float(np.linalg.norm(fresh)) or 1.0
@@ -158,13 +175,20 @@ def why_no_fresh(recording: Watched) -> str:
 
 
 def gradient_pattern(
-    applied: np.ndarray, fresh: np.ndarray, previous: np.ndarray | None, ratio: float, rest: float, scale: float
+    applied: np.ndarray,
+    fresh: np.ndarray,
+    previous: np.ndarray | None,
+    ratio: float,
+    rest: float,
+    scale: float,
 ) -> tuple[str, ...]:
     """Likely bugs, ranked by what the applied gradient is made of."""
     missing = "zero_grad is missing: gradients of earlier batches are added"
     older = "the step comes before backward: it applies the gradient of the batch before"
     rescaled = "gradients are clipped before they are unscaled, or clipped although the paper does not clip"
-    if previous is not None and np.allclose(applied, fresh + previous, rtol=1e-6, atol=1e-9 * float(np.abs(applied).max())):
+    if previous is not None and np.allclose(
+        applied, fresh + previous, rtol=1e-6, atol=1e-9 * float(np.abs(applied).max())
+    ):
         return (missing,)
     if previous is not None and np.allclose(applied, previous, rtol=1e-6):
         return (older, missing)
@@ -211,14 +235,19 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
     expected = f"weights like those of the whole batch, {np.round(whole_weights, 4).tolist()}, together {whole_weights.sum():.4g}"
     fields = {"expected": expected, "observed": shown, "location": recording.location}
     if float(np.linalg.norm(whole - columns @ whole_weights)) > limit * max(float(np.linalg.norm(whole)), 1e-300) * 1e3:
-        return not_run("examples of a batch interact (batch normalisation), so micro-batches cannot be compared with it")
+        return not_run(
+            "examples of a batch interact (batch normalisation), so micro-batches cannot be compared with it"
+        )
     lost = [i for i, w in enumerate(weights) if abs(w) < 0.01 * float(np.abs(whole_weights).max())]
     if lost:
         return failed(
             f"{len(lost)} of {size} examples leave no trace in the gradient that is applied",
             **fields,
             threshold="a hundredth of the largest weight in the whole batch",
-            likely=("zero_grad inside the accumulation loop: only the last micro-batch counts", "part of the batch is left out"),
+            likely=(
+                "zero_grad inside the accumulation loop: only the last micro-batch counts",
+                "part of the batch is left out",
+            ),
         )
     if misfit > 1e3 * limit:
         return failed(
@@ -241,7 +270,10 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
                 "zero_grad inside the accumulation loop: only the last micro-batch counts",
             ),
         )
-    return passed(f"{update.backwards} micro-batches together give the gradient of the whole batch", **{"observed": shown})
+    return passed(
+        f"{update.backwards} micro-batches together give the gradient of the whole batch",
+        **{"observed": shown},
+    )
 
 
 def accumulation_pattern(rest: np.ndarray, columns: np.ndarray) -> tuple[str, ...]:
@@ -253,7 +285,8 @@ def accumulation_pattern(rest: np.ndarray, columns: np.ndarray) -> tuple[str, ..
     return ("gradients are clipped or stepped between micro-batches", missing)
 
 
-# --- clipping ---------------------------------------------------------------------------------------------------------
+# --- clipping
+# ---------------------------------------------------------------------------------------------------------
 
 
 @check(phase="training", family="trace", component="training")
@@ -261,7 +294,8 @@ def clipping(bench: Bench) -> Finding:
     """A gradient ten times the declared norm is clipped to it; where the paper clips nothing, a huge one passes whole.
 
     Broken: gradients are not clipped, clipped to another norm, before they are complete, or although the paper does not.
-    Likely: clipping is missing or uses another norm than the paper's | clipping comes after the step or before backward | clipping although the paper does not clip | clipping by value instead of by norm
+    Likely: clipping is missing or uses another norm than the paper's | clipping comes after the step or before
+    backward | clipping although the paper does not clip | clipping by value instead of by norm
     """
     if not bench.paper.optimiser:
         return not_run("declare optimiser: {kind, clip, …}; `clip: null` says that the paper clips nothing")
@@ -270,7 +304,9 @@ def clipping(bench: Bench) -> Finding:
     if reason:
         return not_run(reason)
     if not all(update.handed for update in recording.updates):
-        return not_run("update does not call the `backward` that is handed in, so the gradient cannot be enlarged from outside")
+        return not_run(
+            "update does not call the `backward` that is handed in, so the gradient cannot be enlarged from outside"
+        )
     clip = bench.paper.optimiser.get("clip")
     norm = recording.updates[0].fresh_norm
     if not norm or not math.isfinite(norm):
@@ -281,7 +317,11 @@ def clipping(bench: Bench) -> Finding:
     # micro-batches of unequal numbers of targets have another mean, so the step's own norm is what must scale
     wanted = float(clip) if clip else factor * recording.updates[0].steps[0].norm
     if abs(step.norm - wanted) <= 1e-5 * wanted + 1e-6:
-        summary = f"a gradient of norm {factor * update.fresh_norm:.4g} is clipped to {clip}" if clip else "gradients are not clipped"
+        summary = (
+            f"a gradient of norm {factor * update.fresh_norm:.4g} is clipped to {clip}"
+            if clip
+            else "gradients are not clipped"
+        )
         return passed(summary, expected=f"norm {wanted:.4g}", observed=f"norm {step.norm:.4g}")
     values = np.concatenate([g for g in step.gradient.values() if g is not None])
     largest = float(np.abs(values).max())
@@ -304,11 +344,18 @@ def clip_pattern(declared: bool, by_value: bool, step: Step, norm: float) -> tup
     if declared and step.norm >= norm * 0.999:
         return ("clipping is missing", "clipping comes after the step, or before backward")
     if declared:
-        return ("clipping uses another norm than the paper's", "each tensor is clipped alone instead of all together")
-    return ("gradients are clipped although the paper does not say so", "gradients are clipped before they are unscaled")
+        return (
+            "clipping uses another norm than the paper's",
+            "each tensor is clipped alone instead of all together",
+        )
+    return (
+        "gradients are clipped although the paper does not say so",
+        "gradients are clipped before they are unscaled",
+    )
 
 
-# --- modes ------------------------------------------------------------------------------------------------------------
+# --- modes
+# ------------------------------------------------------------------------------------------------------------
 
 
 @check(phase="training", family="trace", component="training")
@@ -316,7 +363,8 @@ def train_mode(bench: Bench) -> Finding:
     """The forward of an update runs in train mode and with gradients, also right after an evaluation left eval mode.
 
     Broken: dropout is off and batch statistics are frozen from the first evaluation on; or nothing is learned.
-    Likely: model.train() is not called at the start of update, so eval mode of the last evaluation stays | model.eval() is called in update | forward runs under no_grad
+    Likely: model.train() is not called at the start of update, so eval mode of the last evaluation stays |
+    model.eval() is called in update | forward runs under no_grad
     """
     recording = watched(bench)
     learning = [(update, f) for update in recording.updates for f in update.forwards if f.gradients]
@@ -354,7 +402,8 @@ def train_mode(bench: Bench) -> Finding:
     return passed("forward runs in train mode with gradients, also after an evaluation")
 
 
-# --- values -----------------------------------------------------------------------------------------------------------
+# --- values
+# -----------------------------------------------------------------------------------------------------------
 
 
 @check(phase="training", family="trace", component="training")
@@ -362,7 +411,8 @@ def gradients_finite(bench: Bench) -> Finding:
     """Over the watched updates no gradient is NaN or infinite, and its norm does not grow a thousandfold.
 
     Broken: training diverges within a few updates.
-    Likely: a learning rate that is too high, or its warm-up missing | a division by zero or logarithm of zero in the loss | a row of attention that is masked entirely
+    Likely: a learning rate that is too high, or its warm-up missing | a division by zero or logarithm of zero in
+    the loss | a row of attention that is masked entirely
     """
     recording = watched(bench)
     norms = [step.norm for _, step in recording.steps] or [update.fresh_norm for update in recording.updates]
@@ -395,7 +445,8 @@ def update_returns(bench: Bench) -> Finding:
     """`update` returns a dict of finite scalars without a graph, and a learning rate in it is the one that was applied.
 
     Broken: logging fails or holds every graph in memory; the logged rate is not the one that was applied.
-    Likely: a tensor with its graph is returned (forgotten detach) | a per-example tensor instead of its mean is returned | the schedule is read after it was advanced
+    Likely: a tensor with its graph is returned (forgotten detach) | a per-example tensor instead of its mean is
+    returned | the schedule is read after it was advanced
     """
     recording = watched(bench)
     for update in recording.updates:
@@ -414,12 +465,17 @@ def update_returns(bench: Bench) -> Finding:
                 return failed(
                     f"update returns {name!r} that is no scalar",
                     expected="one number",
-                    observed=f"{type(value).__name__}" + (f" of shape {tuple(value.shape)}" if torch.is_tensor(value) else ""),
+                    observed=f"{type(value).__name__}"
+                    + (f" of shape {tuple(value.shape)}" if torch.is_tensor(value) else ""),
                     location=recording.location,
                     likely=("a per-example tensor instead of its mean is returned",),
                 )
             if not math.isfinite(float(value)):
-                return failed(f"update returns {name} = {float(value)}", expected="a finite number", location=recording.location)
+                return failed(
+                    f"update returns {name} = {float(value)}",
+                    expected="a finite number",
+                    location=recording.location,
+                )
     attached = [n for n, v in recording.updates[0].returned.items() if torch.is_tensor(v) and v.requires_grad]
     if attached:
         return warned(
@@ -439,5 +495,3 @@ def update_returns(bench: Bench) -> Finding:
                     location=recording.location,
                 )
     return passed("returns " + ", ".join(recording.updates[0].returned))
-
-

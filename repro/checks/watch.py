@@ -1,4 +1,4 @@
-"""Watches updates from outside, by PyTorch's own hooks: what moved, in which order, by which gradient and learning rate.
+"""Watches updates from outside, by PyTorch's hooks: what moved, in which order, by which gradient and rate.
 
 Nothing is planted in the person's code. Of every parameter at most `SAMPLED` entries are kept, so that watching a large
 model costs little memory; norms are taken over all entries.
@@ -63,7 +63,9 @@ class Update:
     handed: int = 0  # calls of the backward that was handed in
     fresh: dict[str, np.ndarray | None] = field(default_factory=dict)
     fresh_norm: float = 0.0
-    each: list[dict[str, np.ndarray | None]] = field(default_factory=list)  # of every example, after an accumulating update
+    each: list[dict[str, np.ndarray | None]] = field(
+        default_factory=list
+    )  # of every example, after an accumulating update
     before: dict[str, np.ndarray] = field(default_factory=dict)
     after: dict[str, np.ndarray] = field(default_factory=dict)
     left: dict[str, np.ndarray | None] = field(default_factory=dict)  # gradient after the last backward
@@ -88,7 +90,15 @@ class Watched:
 class NoDropout(TorchFunctionMode):
     """Inside, every dropout (module or functional) passes its input on: two forwards of one batch then agree."""
 
-    names = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
+    names = (
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "alpha_dropout",
+        "feature_alpha_dropout",
+        "dropout_",
+    )
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -106,7 +116,8 @@ class NoDropout(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-# --- parameters by name -----------------------------------------------------------------------------------------------
+# --- parameters by name
+# -----------------------------------------------------------------------------------------------
 
 
 def named_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, torch.nn.Parameter]:
@@ -158,10 +169,13 @@ def kept_random_state() -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-# --- the gradient that the update should have used ---------------------------------------------------------------------
+# --- the gradient that the update should have used
+# ---------------------------------------------------------------------
 
 
-def fresh_gradient(bench: Bench, model: Any, batch: Tensors, loss: Any) -> tuple[dict[str, np.ndarray | None], float, float]:
+def fresh_gradient(
+    bench: Bench, model: Any, batch: Tensors, loss: Any
+) -> tuple[dict[str, np.ndarray | None], float, float]:
     """(sampled gradient, its norm, the total) of this batch alone; `.grad`, buffers and random state stay untouched."""
     parameters = {n: p for n, p in named_parameters(bench.modules(model)).items() if p.requires_grad}
     buffers = [(b, b.clone()) for module in bench.modules(model).values() for b in module.buffers()]
@@ -176,11 +190,14 @@ def fresh_gradient(bench: Bench, model: Any, batch: Tensors, loss: Any) -> tuple
     return sampled, norm_of(list(gradients.values())), float(total.detach())
 
 
-# --- watching ---------------------------------------------------------------------------------------------------------
+# --- watching
+# ---------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def watching(update: Update, parameters: Mapping[str, torch.nn.Parameter], modules: Mapping[str, torch.nn.Module]) -> Iterator[None]:
+def watching(
+    update: Update, parameters: Mapping[str, torch.nn.Parameter], modules: Mapping[str, torch.nn.Module]
+) -> Iterator[None]:
     """Record one update through hooks, which are gone afterwards."""
     names = {id(p): name for name, p in parameters.items()}
     open_steps: dict[int, Step] = {}
@@ -218,7 +235,8 @@ def watching(update: Update, parameters: Mapping[str, torch.nn.Parameter], modul
             sleeping = [
                 key or name
                 for key, part in module.named_modules()
-                if not part.training and isinstance(part, (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase))
+                if not part.training
+                and isinstance(part, (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase))
             ]
             update.forwards.append(Forward(name, module.training, torch.is_grad_enabled(), sleeping))
             update.events.append("forward")
@@ -247,8 +265,8 @@ def watching(update: Update, parameters: Mapping[str, torch.nn.Parameter], modul
             stack.callback(handle.remove)
         stack.callback(setattr, torch.autograd, "backward", original_backward)
         stack.callback(setattr, torch.optim.Optimizer, "zero_grad", original_zero)
-        torch.autograd.backward = backward  # type: ignore[assignment]
-        torch.optim.Optimizer.zero_grad = zero_grad  # type: ignore[method-assign,assignment]
+        torch.autograd.backward = backward
+        torch.optim.Optimizer.zero_grad = zero_grad  # type: ignore[method-assign]
         update.before = sample_all(parameters)
         yield
         update.after = sample_all(parameters)
@@ -270,7 +288,7 @@ def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropo
     def handed(total: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if current:
             current[-1].handed += 1
-        return torch.Tensor.backward(total * factor if factor != 1.0 else total, *args, **kwargs)
+        return torch.Tensor.backward(total * factor if factor != 1.0 else total, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     training = bench.training(model, loss, handed)
     single = list(modules) == ["model"] and not isinstance(loss, dict)
@@ -314,4 +332,4 @@ def kept(bench: Bench, key: str, make: Callable[[], Any]) -> Any:
 
 def watched(bench: Bench) -> Watched:
     """The recording of four updates that the checks of one bench share."""
-    return kept(bench, "watched", lambda: watch(bench))  # type: ignore[no-any-return]
+    return kept(bench, "watched", lambda: watch(bench))

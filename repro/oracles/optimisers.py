@@ -6,6 +6,7 @@ from 1, `state` is a dict that starts empty. Arrays may have any shape.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ def adam_step(
     return w - change, {"m": m, "v": v}
 
 
-def adamw_step(parameter: np.ndarray, gradient: np.ndarray, state: State, number: int, **settings: Any) -> tuple[np.ndarray, State]:
+def adamw_step(
+    parameter: np.ndarray, gradient: np.ndarray, state: State, number: int, **settings: Any
+) -> tuple[np.ndarray, State]:
     """AdamW: Adam whose weight decay acts on the weights and not through the moments."""
     return adam_step(parameter, gradient, state, number, **{**settings, "decoupled": True})
 
@@ -84,4 +87,4 @@ def clip_by_norm(gradients: list[np.ndarray], limit: float) -> list[np.ndarray]:
     return [scale * np.asarray(g, dtype=np.float64) for g in gradients]
 
 
-STEPS = {"sgd": sgd_step, "adam": adam_step, "adamw": adamw_step}
+STEPS: dict[str, Callable[..., tuple[np.ndarray, State]]] = {"sgd": sgd_step, "adam": adam_step, "adamw": adamw_step}

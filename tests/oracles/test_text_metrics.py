@@ -27,7 +27,7 @@ def test_bleu_agrees_with_sacrebleu(references: list[list[str]], rng: object) ->
 
 
 def test_bleu_of_the_reference_is_100() -> None:
-    sentence = "the cat sat on the mat".split()
+    sentence = ["the", "cat", "sat", "on", "the", "mat"]
     assert bleu([sentence], [sentence]) == pytest.approx(100.0)
 
 

@@ -1,5 +1,7 @@
 """Bugs of evaluation planted into the real Transformer: each stops the gate of its phase, named and explained."""
 
+# ruff: noqa: E501 (each planted bug is one line of a table)
+
 from __future__ import annotations
 
 from pathlib import Path
