@@ -112,11 +112,11 @@ BUGS: dict[str, Planted] = {
         "model",
         "functional dropout ignores eval mode",
     ),
-    "X25": data("pad([ids + [EOS] for ids, _ in examples])", "pad([ids.append(EOS) or ids for ids, _ in examples])", "in-place op changes the stored data"),
+    "X25": data("pad([ids + [EOS] for ids, _ in examples])", "pad([ids.append(EOS) or ids for ids, _ in examples])", "in-place op changes the stored data", spoils=True),
     "X28": Planted((Patch("loss", "return ((1 - smoothing) * nll + smoothing * uniform).mean()", "return ((1 - smoothing) * nll + smoothing * uniform).sum()"),), "loss", "sum instead of mean"),
     "X32": Planted(
         (
-            Patch("data", "order = torch.randperm(len(lengths), generator=self.generator).tolist()", "order = list(range(len(lengths)))"),
+            Patch("data", "        order.sort(key=", "        order = sorted(order)\n        order.sort(key="),
             Patch("data", "return [groups[i] for i in torch.randperm(len(groups), generator=self.generator).tolist()]", "return groups"),
         ),
         "data",
@@ -142,7 +142,7 @@ BUGS: dict[str, Planted] = {
     "causal mask on the source too": model("        return self.encoder(self.source_embedding(source), padding_mask(source, self.padding))", "        mask = padding_mask(source, self.padding) & causal_mask(source.size(1))\n        return self.encoder(self.source_embedding(source), mask)", "causal mask where the paper has none"),
     "positions from 1": model("x = x + self.pe[start : start + n]", "x = x + self.pe[start + 1 : start + n + 1]", "positions counted from 1"),
     "wrong residual around cross attention": model("y = self.residual2(y, lambda y: self.cross_attention(y, memory, memory, source_mask, cache))", "y = self.residual2.norm(self.cross_attention(y, memory, memory, source_mask, cache))", "residual connection missing around cross_attention"),
-    "no output projection": model("return self.output(heads.transpose(1, 2).reshape(b, n, -1))", "return heads.transpose(1, 2).reshape(b, n, -1)", "not used"),
+    "no output projection": model("return self.output(heads.transpose(1, 2).reshape(b, n, -1))", "return heads.transpose(1, 2).reshape(b, n, -1)", "not applied"),
     "heads split without transpose": model("return x.view(b, n, self.heads, -1).transpose(1, 2)", "return x.view(b, self.heads, n, -1)", "heads split without transpose"),
     "keys not trained": model("k, v = self.split(self.key(key)), self.split(self.value(value))", "k, v = self.split(self.key(key)).detach(), self.split(self.value(value))", ".detach()"),
     "no relu": model("return self.outer(F.relu(self.inner(x)))", "return self.outer(self.inner(x))", "activation missing"),
@@ -232,7 +232,7 @@ VARIANTS: dict[str, Planted] = {
     ),
     "einsum": model("scores = q @ k.transpose(-2, -1)  # [b, h, n, m]", 'scores = torch.einsum("bhnd,bhmd->bhnm", q, k)', ""),
     "one mask for all layers": model("target_mask = padding_mask(target_input, self.padding) & causal", "target_mask = causal.expand(target_input.size(0), 1, n, n)", ""),
-    "data shuffled by epoch seed": data("order = torch.randperm(len(lengths), generator=self.generator).tolist()", "order = torch.randperm(len(lengths), generator=self.generator).flip(0).tolist()", ""),
+    "data shuffled by epoch seed": data("        order.sort(key=", "        order = order[::-1]\n        order.sort(key=", ""),
 }
 
 #: Variants that the config declares, as overrides.
