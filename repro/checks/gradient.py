@@ -354,28 +354,39 @@ def float_outputs(bench: Bench) -> list[str]:
 
 
 @check(phase="loss", family="gradient", component="loss")
-def loss_finite_differences(bench: Bench) -> Finding:
+def loss_finite_differences(bench: Bench) -> list[Finding]:
     """Decides whether the gradient that the loss sends back agrees with central finite differences in float64.
 
     Broken: the slope of `total` along a random direction of an output differs from what backward says.
     Likely: custom backward off by a factor | part of the total detached from the graph | loss re-wrapped in a new tensor
     """
+    if isinstance(bench.loss(), dict):
+        return not_run("several losses: which outputs each takes is the paper's own `update`")
     names = float_outputs(bench)
     if not names:
-        return not_run("the loss takes no declared floating output of the model")
+        return [not_run("the loss takes no declared floating output of the model")]
     batch, outputs = outputs_for_loss(bench)
+    loss = bench.loss()
+    parts = list(loss.values()) if isinstance(loss, dict) else [loss]
+    return [finding for part in parts for finding in slopes_of(bench, part, batch, outputs)]
+
+
+def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[str, Tensor]) -> list[Finding]:
+    """The findings on one loss: its slopes along a random direction of each output that it takes."""
+    taken = parameters_of(loss)
+    names = [name for name in float_outputs(bench) if name in taken]
     tracked = {name: outputs[name].detach().double().requires_grad_() for name in names}
-    total = bench.call_loss({**batch, **outputs, **tracked})["total"]
+    total = bench.call_loss({**batch, **outputs, **tracked}, loss)["total"]
     fields: dict[str, Any] = {
         "expected": "backward and central finite differences of `total` give the same slope",
         "threshold": "1e-3 of the gradient's norm (float64, steps 1e-5 and 1e-6)",
-        "location": component_location(bench, "loss"),
+        "location": location_of(loss),
     }
     if not total.requires_grad:
-        return no_graph(bench, fields)
+        return [no_graph(bench, fields)]
     grads = torch.autograd.grad(total, list(tracked.values()), allow_unused=True)
     if not any(g is not None and bool(g.any()) for g in grads):
-        return no_graph(bench, fields)
+        return [no_graph(bench, fields)]
     generator = torch.Generator().manual_seed(7)
     observed = []
     for name, grad in zip(tracked, grads, strict=True):
@@ -385,7 +396,7 @@ def loss_finite_differences(bench: Bench) -> Finding:
         direction = direction / direction.norm()
 
         def value(name: str = name) -> Tensor:
-            return bench.call_loss({**batch, **outputs, **tracked})["total"].detach().double()
+            return bench.call_loss({**batch, **outputs, **tracked}, loss)["total"].detach().double()
 
         slopes = [central_slope(value, tracked[name].data, direction, step) for step in (1e-5, 1e-6)]
         says = float((grad * direction).sum())
@@ -393,17 +404,17 @@ def loss_finite_differences(bench: Bench) -> Finding:
         if not agrees(says, slopes, float(grad.norm())):
             custom = custom_functions(total)
             if not custom:
-                return warned(
+                return [warned(
                     f"part of the loss is cut off from {name} (detach or no_grad): right only where the paper stops the gradient",
                     observed=observed[-1],
                     **fields,
-                )
-            return failed(
+                )]
+            return [failed(
                 f"the gradient of the loss with respect to {name} is not its derivative",
                 observed=f"{observed[-1]}; custom backward in use: {', '.join(custom)}",
                 **fields,
-            )
-    return passed("the gradient of the loss agrees with finite differences", observed="; ".join(observed), **fields)
+            )]
+    return [passed("the gradient of the loss agrees with finite differences", observed="; ".join(observed), **fields)]
 
 
 def no_graph(bench: Bench, fields: dict[str, Any]) -> Finding:

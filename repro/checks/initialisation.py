@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,10 +94,13 @@ def expected_spread(entry: Mapping[str, Any], parameter: Tensor, names: Mapping[
     return Spread(0.0, std, std * math.sqrt(3) if uniform else math.inf, uniform)
 
 
-def best_glob(name: str, globs: Mapping[str, Any]) -> str | None:
-    """The glob that means this parameter: of several, the one with the most literal characters."""
+def best_glob(name: str, globs: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """The glob that means this parameter: of several, the narrowest, which matches the fewest of all `names`."""
     matching = [glob for glob in globs if fnmatch.fnmatchcase(name, glob)]
-    return max(matching, key=lambda glob: len(glob.replace("*", "")), default=None)
+    if len(matching) < 2:
+        return matching[0] if matching else None
+    known = list(names)
+    return min(matching, key=lambda glob: sum(fnmatch.fnmatchcase(other, glob) for other in known))
 
 
 @check(phase="model", family="initial value", component="model")
@@ -115,10 +118,11 @@ def initialisation(bench: Bench) -> list[Finding]:
     model = bench.model()
     groups: dict[str, list[tuple[str, Tensor]]] = {glob: [] for glob in declared}
     silent: list[str] = []
+    known = [n if o == "model" else f"{o}.{n}" for o, m in bench.modules(model).items() for n, _ in m.named_parameters()]
     for owner, module in bench.modules(model).items():
         prefix = "" if owner == "model" else f"{owner}."
         for name, parameter in module.named_parameters():
-            glob = best_glob(prefix + name, declared)
+            glob = best_glob(prefix + name, declared, known)
             if glob is None:
                 silent.append(prefix + name)
             else:
@@ -262,7 +266,7 @@ def weights_differ(bench: Bench) -> Finding:
                     continue
                 rows = parameter.detach().flatten(1)
                 if float((rows - rows[0]).abs().max()) == 0.0:
-                    declared = best_glob(name, bench.paper.initialisation)
+                    declared = best_glob(name, bench.paper.initialisation, [n for n, _ in module.named_parameters()])
                     entry = bench.paper.initialisation.get(declared or "", {})
                     if entry.get("distribution") in ("constant", "zeros", "ones"):
                         continue

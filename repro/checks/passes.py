@@ -79,7 +79,7 @@ def read(bench: Bench, data: Any, split: str) -> Pass:
         if time.perf_counter() - start > SECONDS:
             result.complete = False
             break
-        result.names = result.names or tuple(batch)
+        result.names = result.names or tuple(name for name in batch if not is_noise(bench, name))
         lengths = shared_lengths(bench, batch)
         columns = [fingerprints(bench, name, batch[name], lengths) for name in result.names if name in batch]
         length = max(map(len, columns), default=0)
@@ -87,6 +87,12 @@ def read(bench: Bench, data: Any, split: str) -> Pass:
             result.examples += zip(*columns, strict=True)
         result.batches += 1
     return result
+
+
+def is_noise(bench: Bench, name: str) -> bool:
+    """Whether a tensor is declared random: it belongs to no example."""
+    declaration = bench.paper.tensors.get(name)
+    return declaration is not None and declaration.random is not None
 
 
 def shared_lengths(bench: Bench, batch: Mapping[str, Tensor]) -> dict[tuple[str | int, ...], np.ndarray]:
