@@ -40,9 +40,14 @@ class PhaseContext:
 
     def bench(self, system: str = "", paper: Paper | None = None) -> Bench:
         """The workbench of the checks; its data object, which may be slow to build, is built once a run and system."""
+        import torch
+
         from repro.contract.bench import Bench
 
         if system not in self.benches:
+            # one thread: sums in one order, so that what must repeat repeats to the bit; and on the small inputs of
+            # checks a second thread costs more than it brings, on a busy machine many times more
+            torch.set_num_threads(int(self.settings.get("threads") or 1))
             self.benches[system] = Bench(paper or self.paper)
         return self.benches[system]
 
