@@ -26,6 +26,7 @@ EXCLUDED = (
     "launcher",
     "sweep",
     "when",  # already applied
+    "reproduction.systems",
     "reproduction.seeds",
     "reproduction.max_seeds",
     "reproduction.require",
