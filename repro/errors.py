@@ -70,6 +70,17 @@ class ComponentError(ReproError):
     """The person's own component raised or breaks the contract; the message holds their traceback, shortened."""
 
 
+class NotWrittenError(ComponentError):
+    """A component is needed that the paper's config does not name yet: the step that needs it is not run, not wrong."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__(f"{component}: the config names none yet.")
+        self.component = component
+
+    def __reduce__(self) -> tuple[type[ReproError], tuple[str]]:  # type: ignore[override]
+        return type(self), (self.component,)
+
+
 class RunFolderError(ReproError):
     """The run folder cannot be used: not writable, disk full, or in use by another process."""
 

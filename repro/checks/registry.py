@@ -16,8 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repro.contract.components import location_in_traceback, short_traceback
-from repro.errors import ComponentError, ConfigError
+from repro.contract.components import location_in_traceback, short_traceback, unfinished_in
+from repro.errors import ComponentError, ConfigError, NotWrittenError
 from repro.findings import Finding, Outcome
 
 if TYPE_CHECKING:
@@ -219,15 +219,39 @@ def run_check(
         raise
     except CheckTimeoutError:
         findings = [error_of(found, f"ran longer than {limit_seconds:g} s and was stopped", "")]
+    except NotWrittenError as cause:
+        findings = [awaiting(found, f"needs the {cause.component}, which is still to do", {"awaits": cause.component})]
     except ComponentError as cause:
+        if unfinished := unfinished_in(cause):
+            return [to_do_of(found, *unfinished)]
         trace = cause.__cause__.__traceback__ if cause.__cause__ is not None else None
         findings = [error_of(found, str(cause), location_in_traceback(trace))]
     except Exception as cause:  # noqa: BLE001 - whatever a check raises must become a finding, never a pass
+        if unfinished := unfinished_in(cause):
+            return [to_do_of(found, *unfinished)]
         findings = [
             error_of(found, f"the check raised:\n{short_traceback(cause)}", location_in_traceback(cause.__traceback__))
         ]
     seconds = (time.perf_counter() - start) / max(1, len(findings))
     return [f.with_changes(seconds=round(seconds, 4), alone=f.alone or alone) for f in findings]
+
+
+def awaiting(found: Check, reason: str, details: dict[str, Any]) -> Finding:
+    return Finding(
+        check=found.name,
+        component=found.component,
+        outcome=Outcome.NOT_RUN,
+        summary="not run",
+        family=found.family,
+        reason=reason,
+        details=details,
+    )
+
+
+def to_do_of(found: Check, location: str, what: str) -> Finding:
+    """The check reached code that the person has still to write; whether that is this step's, the gate decides."""
+    reason = f"reached what is still to do: {what or 'NotImplementedError'} ({location})"
+    return awaiting(found, reason, {"to_do": {"location": location, "what": what}})
 
 
 def error_of(found: Check, summary: str, location: str) -> Finding:

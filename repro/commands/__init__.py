@@ -20,6 +20,7 @@ COMMANDS = {
     "sweep": "vary the learning rate, or leave out one declared part at a time",
     "list": "list the papers, their data sets and what they report",
     "status": "show how far each paper has come, and what runs now",
+    "new": "write the files of a paper of your own, each saying what to write in it",
     "report": "rebuild the report of a run and print its verdicts",
 }
 

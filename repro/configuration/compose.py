@@ -56,6 +56,10 @@ class Composed:
             from_environment=_learn_secrets(unresolved),
         )
 
+    def place(self, key: str) -> str:
+        """ "conf/paper/mine.yaml line 12": where the chosen files set a dotted key, or the nearest key above it."""
+        return locate(key, _files(self.choices))
+
     @property
     def typed(self) -> list[str]:
         """The overrides with their secrets masked: what may be printed or written."""

@@ -10,7 +10,10 @@ import yaml
 
 
 def locate(key: str, files: Iterable[Path]) -> str:
-    """ "path line n" of the last of `files` that sets the dotted `key`, or the nearest key above; empty if none."""
+    """ "path line n" of the last of `files` that sets the dotted `key`, or the nearest key above; empty if none.
+
+    A number in the key is a place in a list: `properties.0.property`.
+    """
     best, depth = "", 0
     for path in files:
         line, found = _line(path, key.split("."))
@@ -40,6 +43,10 @@ def _line(path: Path, key: list[str]) -> tuple[int, int]:
         return 0, 0
     line, depth = 0, 0
     for name in key[len(parts) :]:
+        if isinstance(node, yaml.SequenceNode) and name.isdigit() and int(name) < len(node.value):
+            node = node.value[int(name)]
+            line, depth = node.start_mark.line + 1, depth + 1
+            continue
         if not isinstance(node, yaml.MappingNode):
             break
         for key_node, value_node in node.value:

@@ -142,6 +142,21 @@ def short_traceback(error: BaseException, frames: int = 4) -> str:
     return "\n".join(lines)
 
 
+def unfinished_in(error: BaseException | None) -> tuple[str, str] | None:
+    """(location, what to write) if the person's own `raise NotImplementedError` is what stopped; None for any other.
+
+    PyTorch raises the same error for kernels that a device lacks, which is no unwritten step.
+    """
+    while error is not None:
+        if isinstance(error, NotImplementedError):
+            frames = traceback.extract_tb(error.__traceback__)
+            if frames and is_persons_file(frames[-1].filename):
+                last = frames[-1]
+                return f"{relative(last.filename)}:{last.lineno} in {last.name}", str(error)
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def is_persons_file(filename: str) -> bool:
     """Paper code, built in or the person's own: neither the harness, nor an installed package, nor Python itself."""
     path = Path(filename)

@@ -10,7 +10,7 @@ from typing import Any
 from repro.contract import declarations
 from repro.contract.components import build, check_arguments, locate, parameters_of
 from repro.contract.declarations import Ablation, PropertyDeclaration, TensorDeclaration, TrickyPart
-from repro.errors import ComponentError, ConfigError
+from repro.errors import ComponentError, ConfigError, NotWrittenError
 
 COMPONENTS = ("data", "model", "loss", "training", "evaluation")
 
@@ -81,8 +81,8 @@ class Paper:
         """Dotted path of every component and piece by config key ("model", "loss.generator", "pieces.attention")."""
         found = {}
         for component in COMPONENTS:
-            node = self.settings.get(component) or {}
-            for key, part in named_parts(node, component).items():
+            node = self.settings.get(component)
+            for key, part in (named_parts(node, component) if node else {}).items():  # not named yet: a step to do
                 if isinstance(part.get("_target_"), str):
                     found[key] = part["_target_"]
         for name, path in self.pieces.items():
@@ -95,9 +95,18 @@ class Paper:
 
     # --- builders: each call gives a fresh object ----------------------------------------------------------------
 
+    def node(self, component: str) -> Mapping[str, Any]:
+        """The config of a component. Raises `NotWrittenError` for one that is not named yet."""
+        if not self.has(component):
+            raise NotWrittenError(component)
+        found = self.settings[component]
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"{component}: got {found!r}, need {{_target_: my_paper.{component}.Name, …}}")
+        return found
+
     def build_data(self, seed: int = 0) -> Any:
         """The data component; `seed` is passed where the constructor takes it."""
-        data = build(self.settings["data"], "data", seed=seed)
+        data = build(self.node("data"), "data", seed=seed)
         if not callable(getattr(data, "batches", None)):
             raise ComponentError(
                 f"data: {type(data).__name__} has no batches(split).",
@@ -111,7 +120,7 @@ class Paper:
 
         if seed is not None:
             torch.manual_seed(seed)
-        parts = named_parts(self.settings["model"], "model")
+        parts = named_parts(self.node("model"), "model")
         built = {key.partition(".")[2] or "model": build(part, key) for key, part in parts.items()}
         for name, module in built.items():
             if not isinstance(module, torch.nn.Module):
@@ -120,7 +129,7 @@ class Paper:
 
     def build_loss(self) -> Any:
         """A callable, or a dict of named ones."""
-        parts = named_parts(self.settings["loss"], "loss")
+        parts = named_parts(self.node("loss"), "loss")
         built = {key.partition(".")[2] or "loss": build_callable(part, key) for key, part in parts.items()}
         return built["loss"] if list(built) == ["loss"] else built
 
@@ -128,7 +137,7 @@ class Paper:
         """The training component from (model, loss, backward)."""
         import torch
 
-        training = build(self.settings["training"], "training", model, loss, backward=backward or torch.Tensor.backward)
+        training = build(self.node("training"), "training", model, loss, backward=backward or torch.Tensor.backward)
         if not callable(getattr(training, "update", None)):
             raise ComponentError(
                 f"training: {type(training).__name__} has no update(batch).",
@@ -140,7 +149,7 @@ class Paper:
         """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where taken."""
         from repro.contract.components import persons_errors
 
-        node = self.settings["evaluation"]
+        node = self.node("evaluation")
         target = locate(node["_target_"], "evaluation._target_")
         arguments = {key: value for key, value in node.items() if not key.startswith("_")}
         accepted = parameters_of(target)

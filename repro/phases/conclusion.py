@@ -8,6 +8,7 @@ import sys
 from repro.errors import ExitCode
 from repro.findings import Evidence, Finding, Gate
 from repro.phases.context import PhaseContext
+from repro.phases.to_do import lines_of
 from repro.phases.verdict import judge_run
 
 
@@ -21,6 +22,9 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
         evidence = context.evidence.get(name)
         if evidence is not None and evidence.outcome is Gate.FAILED:
             for line in failed_gate(evidence, stopped=name == list(context.evidence)[-1], paper=context.paper.name):
+                context.display.note(line)
+        elif evidence is not None and evidence.outcome is Gate.TO_DO:
+            for line in lines_of(evidence, context.paper.name):
                 context.display.note(line)
     judged = judge_run(context)
     code = exit_code_of(context, names, gate_open, judged.exit_code)

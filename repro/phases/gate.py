@@ -10,6 +10,7 @@ from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.context import PhaseContext
 from repro.phases.fingerprints import entries_of
 from repro.phases.systems import System, distinct
+from repro.phases.to_do import evidence_of, reached
 
 if TYPE_CHECKING:
     from repro.contract.paper import Paper
@@ -92,6 +93,9 @@ def conclude(
     """The evidence of a phase from its findings; open questions block it only where `questions=required`."""
     from repro.questions import progress_of
 
+    unwritten, findings = reached(phase, findings, context.paper)
+    if unwritten:
+        return evidence_of(phase, unwritten, tuple(findings))
     questions = progress_of(context.paper, phase, context.folder.root.parent)
     shut = any(finding.blocks for finding in findings)
     if context.settings.get("questions") == "required" and questions["answered"] < questions["total"]:
@@ -105,7 +109,8 @@ def conclude(
                 outcome=Outcome.FAILED,
                 summary=f"{open_questions} of {questions['total']} checkpoint questions are open",
                 expected="every question of this stage answered and judged right (questions=required)",
-                observed=f"{questions['answered']} answered",
+                observed=f"{questions['answered']} answered; to answer: "
+                f"python -m repro quiz paper={context.paper.name} step={phase}",
                 family="declaration",
             ),
         ]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from repro import phases
-from repro.contract.components import short_traceback
+from repro.contract.components import short_traceback, unfinished_in
 from repro.contract.paper import Paper
 from repro.errors import ComponentError, ConfigError, ExitCode
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.context import PhaseContext
 from repro.phases.fingerprints import phase_fingerprint
+from repro.phases.to_do import ToDo, awaited_now_written, component_at, evidence_of, to_do
+from repro.questions import progress_of
 
 if TYPE_CHECKING:
     from repro.commands.display import Display
     from repro.configuration.compose import Composed
 
-#: The component that each phase is about; without it the step is to do.
+#: The component that each phase is about.
 NEEDS = {
     "data": "data",
     "model": "model",
@@ -38,7 +41,10 @@ def run_phases(composed: Composed, *, command: str, only: list[str] | None = Non
     from repro.phases import conclusion
     from repro.phases.folder import open_folder, read_table
 
-    paper = Paper.from_config(composed.config)
+    try:
+        paper = Paper.from_config(composed.config)
+    except ConfigError as fault:
+        raise placed(fault, composed) from fault
     names = chosen_phases(paper.settings, only)
     folder = open_folder(composed, paper, command)
     with ExitStack() as stack:
@@ -51,7 +57,8 @@ def run_phases(composed: Composed, *, command: str, only: list[str] | None = Non
             if evidence.outcome is Gate.PASSED:
                 continue
             gate_open = False
-            if evidence.outcome is Gate.TO_DO or not paper.settings.get("keep_going"):
+            # an analysis can be written later; code that is missing cannot be run
+            if (evidence.outcome is Gate.TO_DO and name != "analysis") or not paper.settings.get("keep_going"):
                 break
         return conclusion.conclude_run(context, names, gate_open)
 
@@ -75,13 +82,24 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
     # seeds may have been added or lost: the processes of the reproduction know themselves what is done
     holds = before is not None and before.fingerprint == fingerprint and before.outcome is Gate.PASSED
     if before is not None and holds and not partial and name != "reproduction":
-        context.display.phase_finished(before, reused=True)
-        return before
+        before = replace(before, questions=progress_of(context.paper, name, context.folder.root.parent))
+        if not (blocked_by_questions(before, context) or awaited_now_written(before, context.paper)):
+            context.display.phase_finished(before, reused=True)
+            return before
     start = time.perf_counter()
     try:
-        evidence = to_do(name, context) or phases.load(name).run(context)
+        missing = to_do(name, context.paper, context.composed.place)
+        evidence = evidence_of(name, missing) if missing else phases.load(name).run(context)
     except ComponentError as fault:
-        evidence = failed_component(name, fault)
+        unfinished = unfinished_in(fault)
+        if unfinished is None:
+            evidence = failed_component(name, fault)
+        else:
+            location, what = unfinished
+            component = component_at(location, context.paper) or NEEDS.get(name, name)
+            evidence = evidence_of(name, [ToDo(component, what or "write it", location)])
+    except ConfigError as fault:
+        raise placed(fault, context.composed) from fault
     seconds = round(time.perf_counter() - start, 3)
     evidence = replace(evidence, seconds=seconds, fingerprint="" if partial else fingerprint)
     if not partial:
@@ -90,18 +108,28 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
     return evidence
 
 
-def to_do(name: str, context: PhaseContext) -> Evidence | None:
-    """Evidence that the step is to do, when the paper names no component for it yet."""
-    component = NEEDS.get(name)
-    if component is None or context.paper.has(component):
-        return None
-    paper = context.paper.name
-    return Evidence(
-        phase=name,
-        outcome=Gate.TO_DO,
-        summary=f"to do: write {component}.py and name it in conf/paper/{paper}.yaml as "
-        f"`{component}: {{_target_: {paper}.{component}.…}}`",
-    )
+def blocked_by_questions(evidence: Evidence, context: PhaseContext) -> bool:
+    """Whether kept evidence no longer opens its gate, because questions became required or were added."""
+    counted = evidence.questions
+    return context.settings.get("questions") == "required" and counted["answered"] < counted["total"]
+
+
+def placed(fault: ConfigError, composed: Composed) -> ConfigError:
+    """The fault with file and line behind each config key that it names."""
+    lines = []
+    for line in fault.message.splitlines():
+        key = re.match(r"\s*(?P<key>[A-Za-z_][\w.*-]*(?:\[\d+\])?[\w.]*):", line)
+        place = composed.place(setting(key["key"], composed)) if key else ""
+        lines.append(f"{line} ({place})" if place and "yaml line" not in line else line)
+    return ConfigError("\n".join(lines), fault.hint)
+
+
+def setting(key: str, composed: Composed) -> str:
+    """The dotted key that a message means: `properties[0]` is `properties.0`, a check's name its property."""
+    for position, entry in enumerate(composed.config.get("properties") or ()):
+        if key == entry.get("property"):
+            return f"properties.{position}"
+    return re.sub(r"\[(\d+)\]", r".\1", key)
 
 
 def failed_component(name: str, fault: ComponentError) -> Evidence:
