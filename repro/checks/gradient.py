@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from repro.checks.inputs import component_location, loss_inputs
 from repro.checks.modules import match_parameters, shaken
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
-from repro.contract.components import location_of
+from repro.contract.components import location_of, parameters_of
 from repro.findings import Finding
 from repro.oracles.positions import distance_up_to_channels, positional_encoding
 
@@ -100,7 +100,9 @@ def leaves_of(value: Tensor) -> list[Tensor]:
     """Leaf tensors with requires_grad in the graph of `value`."""
     if value.grad_fn is None:
         return []
-    seen, stack, leaves = set(), [value.grad_fn], []
+    seen: set[Any] = set()
+    stack: list[Any] = [value.grad_fn]
+    leaves: list[Tensor] = []
     while stack:
         node = stack.pop()
         if node is None or node in seen:
@@ -265,7 +267,7 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
         named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         if not total.requires_grad or not named:
             continue
-        grads = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
+        grads: Sequence[Tensor | None] = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
         wrong = []
         for (name, parameter), grad in zip(named, grads, strict=True):
             if grad is None:
@@ -309,7 +311,9 @@ def custom_functions(value: Tensor) -> list[str]:
     """Names of torch.autograd.Function subclasses in the graph of `value`."""
     if value.grad_fn is None:
         return []
-    seen, stack, names = set(), [value.grad_fn], []
+    seen: set[Any] = set()
+    stack: list[Any] = [value.grad_fn]
+    names: list[str] = []
     while stack:
         node = stack.pop()
         if node is None or node in seen:
@@ -360,8 +364,6 @@ def loss_finite_differences(bench: Bench) -> list[Finding]:
     Broken: the slope of `total` along a random direction of an output differs from what backward says.
     Likely: custom backward off by a factor | part of the total detached from the graph | loss re-wrapped in a new tensor
     """
-    if isinstance(bench.loss(), dict):
-        return not_run("several losses: which outputs each takes is the paper's own `update`")
     names = float_outputs(bench)
     if not names:
         return [not_run("the loss takes no declared floating output of the model")]
@@ -375,7 +377,8 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
     """The findings on one loss: its slopes along a random direction of each output that it takes."""
     taken = parameters_of(loss)
     names = [name for name in float_outputs(bench) if name in taken]
-    tracked = {name: outputs[name].detach().double().requires_grad_() for name in names}
+    # contiguous: an expanded output cannot be moved in place
+    tracked = {name: outputs[name].detach().double().clone(memory_format=torch.contiguous_format).requires_grad_() for name in names}
     total = bench.call_loss({**batch, **outputs, **tracked}, loss)["total"]
     fields: dict[str, Any] = {
         "expected": "backward and central finite differences of `total` give the same slope",
@@ -384,7 +387,7 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
     }
     if not total.requires_grad:
         return [no_graph(bench, fields)]
-    grads = torch.autograd.grad(total, list(tracked.values()), allow_unused=True)
+    grads: Sequence[Tensor | None] = torch.autograd.grad(total, list(tracked.values()), allow_unused=True)
     if not any(g is not None and bool(g.any()) for g in grads):
         return [no_graph(bench, fields)]
     generator = torch.Generator().manual_seed(7)

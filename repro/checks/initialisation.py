@@ -257,7 +257,8 @@ def weights_differ(bench: Bench) -> Finding:
     Likely: all weights initialised to the same constant | one row drawn and expanded | zeros where only the last layer may be zero
     """
     model = bench.model()
-    same, zero = [], []
+    same: list[str] = []
+    zero: list[str] = []
     for module in bench.modules(model).values():
         for owner, layer in module.named_modules():
             for short, parameter in layer.named_parameters(recurse=False):

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from repro.checks import tolerance
 from repro.checks.gradient import no_graph, outputs_for_loss
-from repro.checks.inputs import component_location, loss_inputs, other_values, real_places
+from repro.checks.inputs import component_location, loss_inputs, other_values, real_places, split_masks
 from repro.checks.modules import near
 from repro.checks.oracle import call_piece, judge_loss, tensors_of
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
+from repro.contract.components import location_of
 from repro.errors import ComponentError
 from repro.findings import Finding, Outcome
 from repro.oracles import cross_entropy as oracle
@@ -165,7 +166,7 @@ def targets_aligned(bench: Bench) -> list[Finding]:
         if gradient is None:
             findings.append(no_graph(bench, {**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"}))
             continue
-        findings.append(judge_alignment(bench, pair, gradient, batch[pair.targets], where))
+        findings.append(judge_alignment(bench, pair, gradient, batch, where))
     return findings
 
 
@@ -200,9 +201,13 @@ def shift_of(bench: Bench, pair: Classification) -> int:
 
 
 def judge_alignment(
-    bench: Bench, pair: Classification, gradient: Tensor, targets: Tensor, where: dict[str, str]
+    bench: Bench, pair: Classification, gradient: Tensor, batch: Tensors, where: dict[str, str]
 ) -> Finding:
+    targets = batch[pair.targets]
     real = targets != pair.padding if pair.padding is not None else torch.ones_like(targets, dtype=torch.bool)
+    for mask in split_masks(bench)[:1]:  # of splits by mask, only the places of the training mask count
+        if mask in batch and batch[mask].shape == real.shape:
+            real = real & batch[mask].bool()
     size = gradient.abs().amax(dim=-1)
     fields: dict[str, Any] = {
         "expected": f"d total / d {pair.logits} is negative at the target, ≥ 0 elsewhere, and 0 at padding",
@@ -218,6 +223,14 @@ def judge_alignment(
             observed=f"gradient at {count} of {int((~real).sum())} padded positions",
             likely=("padding counted in the loss (no ignore_index, or the mask is lost)", "ignore_index is another id than padding"),
             **fields,
+        )
+    if pair.padding is None and bool((size[~real] > 0).any()):
+        (mask, *_) = split_masks(bench)
+        return failed(
+            f"places outside of {mask} count in the loss",
+            observed=f"gradient at {int((size[~real] > 0).sum())} of {int((~real).sum())} places that do not train",
+            likely=("the loss is taken over all places instead of the training ones", "another split's mask is used"),
+            **{**fields, "expected": f"d total / d {pair.logits} is 0 outside of {mask}"},
         )
     if bool(right[real].all()):
         at_target = gradient.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
@@ -293,7 +306,7 @@ def initial_loss(bench: Bench) -> list[Finding]:
     for pair in pairs:
         logits = outputs[pair.logits].double()
         classes = logits.shape[-1]
-        value = float(bench.call_loss({**batch, **outputs})["total"])
+        value = float(bench.call_loss({**batch, **outputs})["total"].detach())
         # -log p_y lies within ln C ± (largest - smallest logit of its row), whatever y is
         spread = float((logits.amax(dim=-1) - logits.amin(dim=-1)).max())
         deviation = float(logits.std(dim=-1).mean())
@@ -321,14 +334,19 @@ def loss_terms(bench: Bench) -> list[Finding]:
     Broken: a term that is NaN, infinite or no scalar; PyTorch's warning of a target size that differs from the input's.
     Likely: (N, 1) against (N,): the loss broadcasts to N × N | no reduction (mean missing) | log of zero
     """
-    if isinstance(bench.loss(), dict):
-        return [not_run("several losses: which outputs each takes is the paper's own `update`")]
+    loss = bench.loss()
     batch, outputs = outputs_for_loss(bench)
-    where = {"location": component_location(bench, "loss")}
+    parts = {name: part for name, part in loss.items()} if isinstance(loss, dict) else {"": loss}
+    return [finding for name, part in parts.items() for finding in terms_of(bench, name, part, {**batch, **outputs})]
+
+
+def terms_of(bench: Bench, part: str, loss: Any, tensors: Tensors) -> list[Finding]:
+    """The findings on the terms of one loss, which is called `part` where there are several."""
+    where = {"location": location_of(loss)}
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
-            terms = bench.call_loss({**batch, **outputs})
+            terms = bench.call_loss(tensors, loss)
         except ComponentError as raised:
             cause = raised.__cause__
             if isinstance(cause, UserWarning) and "size" in str(cause):
@@ -344,8 +362,9 @@ def loss_terms(bench: Bench) -> list[Finding]:
             if not isinstance(cause, UserWarning):
                 raise
             warnings.simplefilter("ignore", UserWarning)
-            terms = bench.call_loss({**batch, **outputs})
+            terms = bench.call_loss(tensors, loss)
     findings = []
+    terms = {name: value.detach() if isinstance(value, Tensor) else value for name, value in terms.items()}
     for name, value in terms.items():
         size = value.numel() if isinstance(value, Tensor) else 1
         number = float(value) if size == 1 else math.nan
@@ -360,6 +379,7 @@ def loss_terms(bench: Bench) -> list[Finding]:
                 )
             )
     shown = ", ".join(f"{name} {float(value):.4g}" for name, value in terms.items()) if not findings else ""
+    shown = f"{part}: {shown}" if part else shown
     return findings or [passed(f"terms are finite numbers: {shown}", expected="finite scalars", observed=shown, **where)]
 
 
@@ -373,8 +393,8 @@ def loss_batch_size(bench: Bench) -> Finding:
     if isinstance(bench.loss(), dict):
         return not_run("several losses: which outputs each takes is the paper's own `update`")
     batch, outputs = outputs_for_loss(bench)
-    once = float(bench.call_loss({**batch, **outputs})["total"])
-    twice = float(bench.call_loss({**doubled(bench, batch), **doubled(bench, outputs)})["total"])
+    once = float(bench.call_loss({**batch, **outputs})["total"].detach())
+    twice = float(bench.call_loss({**doubled(bench, batch), **doubled(bench, outputs)})["total"].detach())
     ratio = twice / once if once else math.nan
     fields: dict[str, Any] = {
         "expected": "the same total for a batch and for the batch twice over",
@@ -416,7 +436,7 @@ def sum_is_compensated(bench: Bench) -> bool:
 
         def backward(total: Tensor, *more: Any, seen: list[float] = seen, **options: Any) -> None:
             seen.append(float(total.detach()))
-            torch.Tensor.backward(total, *more, **options)
+            torch.Tensor.backward(total, *more, **options)  # type: ignore[no-untyped-call]
 
         training = bench.training(model, backward=backward)
         with bench.precision():
@@ -462,7 +482,7 @@ def loss_examples_separate(bench: Bench) -> Finding:
         total = bench.call_loss({**batch, **outputs, output: tracked, target: value})["total"]
         if not total.requires_grad:
             return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
-        (gradient,) = torch.autograd.grad(total.sum(), tracked, allow_unused=True)
+        gradient: Tensor | None = torch.autograd.grad(total.sum(), tracked, allow_unused=True)[0]
         if gradient is None:
             return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
         gradients.append(gradient)

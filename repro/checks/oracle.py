@@ -109,7 +109,7 @@ def attention_oracle_agrees(bench: Bench) -> list[Finding]:
     the softmax runs over the query axis | the mask is applied after the softmax, or has no effect
     """
     q, k, v = tensors_of(1, (BATCH, HEADS, QUERIES, D_K), (BATCH, HEADS, KEYS, D_K), (BATCH, HEADS, KEYS, D_V))
-    findings = []
+    findings: list[Finding] = []
     signature = "(q [b, h, n, d_k], k [b, h, m, d_k], v [b, h, m, d_v], mask, true = may attend)"
     for mask in (None, random_mask(2)):
         given = [torch.from_numpy(x).to(bench.dtype) for x in (q, k, v)]
@@ -176,7 +176,7 @@ def multi_head_oracle_agrees(bench: Bench) -> list[Finding]:
         (heads * d_v, width),
     )
     signature = "(query [b, n, width], key, value [b, m, width], mask, w_q, w_k, w_v, w_o [heads · d_v, width], heads)"
-    findings = []
+    findings: list[Finding] = []
     for mask in (None, np.tril(np.ones((length, length), bool))[None, None]):
         given = [torch.from_numpy(x).to(bench.dtype) for x in (query, key, value, w_q, w_k, w_v, w_o)]
         as_tensor = None if mask is None else torch.from_numpy(mask)
@@ -231,8 +231,8 @@ def mistaken_heads(
     right = attention_oracle.attention(q, k, v, mask)
     words = {"merged": "heads merged without transpose", "split": "heads split without transpose", "no output": "W^O is not applied"}
     wrong = {"merged": right.reshape(batch, length, -1) @ w_o}
-    whole = [split_without_transpose(x) for x in (query @ w_q, key @ w_k, value @ w_v)]
-    wrong["split"] = merge(attention_oracle.attention(*whole, mask)) @ w_o
+    q_whole, k_whole, v_whole = (split_without_transpose(x) for x in (query @ w_q, key @ w_k, value @ w_v))
+    wrong["split"] = merge(attention_oracle.attention(q_whole, k_whole, v_whole, mask)) @ w_o
     if merge(right).shape[-1] == query.shape[-1]:
         wrong["no output"] = merge(right)
     for name, text in attention_oracle.MISTAKES.items():

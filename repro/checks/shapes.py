@@ -140,7 +140,7 @@ def stages(bench: Bench) -> list[Finding]:
     for glob, name, module in found:
         axes = bench.paper.stages[glob]
         own = {p.data_ptr(): p.numel() for p in module.parameters()}
-        row = {"stage": name, "axes": [str(a) for a in axes], "shape": None, "parameters": sum(own.values())}
+        row: dict[str, Any] = {"stage": name, "axes": [str(a) for a in axes], "shape": None, "parameters": sum(own.values())}
         table.append(row)
         where = {"component": name, "location": location_of(module)}
         if name not in captured:
