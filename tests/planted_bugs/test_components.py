@@ -13,7 +13,6 @@ from .catalogue import BUGS, DECLARED, VARIANTS
 from .patched import settings_of
 from .planting import failures, gate_of, plant
 
-
 #: Bugs beyond the list are slow tests: the list alone keeps the fast suite fast.
 LISTED = [pytest.param(n, marks=() if re.fullmatch(r"[A-Z]\d\d.*", n) else pytest.mark.slow) for n in BUGS]
 
