@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,13 +40,9 @@ class HeldOut:
     def batches(self, split: str, model: Any = None) -> Iterator[Tensors]:
         self.asked.append((split, 0))
         place = len(self.asked) - 1
-        dtype = torch.get_default_dtype()  # of the model that is evaluated: the caller set the precision
         for number, batch in enumerate(self.held, 1):
             self.asked[place] = (split, number)
-            yield {
-                name: value.to(dtype) if torch.is_tensor(value) and value.is_floating_point() else value
-                for name, value in batch.items()
-            }
+            yield in_default_precision(batch)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.data, name)
@@ -131,11 +127,40 @@ def target_pair(bench: Bench, batch: Tensors) -> tuple[str, str] | None:
     return None
 
 
+@dataclass
+class InPrecision:
+    """Stands in for the data component: its batches in the precision of the model that is evaluated."""
+
+    data: Any
+
+    def batches(self, *args: Any, **kwargs: Any) -> Iterator[Tensors]:
+        for batch in self.data.batches(*args, **kwargs):
+            yield in_default_precision(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.data, name)
+
+
+def in_default_precision(batch: Mapping[str, Any]) -> Tensors:
+    """The batch with floating tensors in PyTorch's default dtype, which the caller set to the model's."""
+    dtype = torch.get_default_dtype()
+    return {
+        name: value.to(dtype) if torch.is_tensor(value) and value.is_floating_point() else value
+        for name, value in batch.items()
+    }
+
+
 def evaluated(bench: Bench, model: Any, data: Any, split: str = "validation") -> dict[str, float]:
     """The person's metrics in the bench's precision; global random state starts from the bench's seed."""
     torch.manual_seed(bench.seed)
+    given = data if isinstance(data, HeldOut) or takes_model(bench) else InPrecision(data)
     with bench.precision():
-        return bench.evaluate(model, split, data=data)
+        return bench.evaluate(model, split, data=given)
+
+
+def takes_model(bench: Bench) -> bool:
+    """Whether the data come from acting with the model, which then has made them in its own precision."""
+    return "model" in parameters_of(bench.data().batches)
 
 
 def evaluated_once(bench: Bench) -> dict[str, float] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,38 +10,15 @@ from torch import Tensor
 from repro.contract.bench import Bench
 from repro.contract.components import locate, location_of, parameters_of
 from repro.contract.declarations import TensorDeclaration
+from repro.contract.sizes import flat as flat
+from repro.contract.sizes import known_sizes as sizes_of
 
 Tensors = dict[str, Tensor]
 
 
 def known_sizes(bench: Bench, *tensor_sets: Mapping[str, Tensor]) -> dict[str, int]:
-    """Sizes of named axes: from whole numbers of that name in the config's components, then from the tensors at hand."""
-    sizes: dict[str, int] = {}
-    for component in ("data", "model", "loss", "training"):
-        for name, value in flat(bench.paper.settings.get(component) or {}).items():
-            if isinstance(value, int) and not isinstance(value, bool):
-                sizes.setdefault(name, value)
-    for tensors in tensor_sets:
-        for name, value in tensors.items():
-            declaration = bench.paper.tensors.get(name)
-            if declaration is None or value.dim() != len(declaration.axes):
-                continue
-            for axis, size in zip(declaration.axes, value.shape, strict=True):
-                if isinstance(axis, str):
-                    sizes.setdefault(axis, size)
-    return sizes
-
-
-def flat(node: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaf keys of a nested mapping; a name that occurs twice keeps its first value."""
-    leaves: dict[str, Any] = {}
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            for key, leaf in flat(value).items():
-                leaves.setdefault(key, leaf)
-        else:
-            leaves.setdefault(str(name), value)
-    return leaves
+    """Sizes of named axes: whole numbers of that name in the config, then those of the tensors at hand."""
+    return sizes_of(bench.paper, *tensor_sets)
 
 
 def index_size(bench: Bench, declaration: TensorDeclaration, sizes: Mapping[str, int]) -> int | None:
@@ -54,7 +30,9 @@ def index_size(bench: Bench, declaration: TensorDeclaration, sizes: Mapping[str,
     return None
 
 
-def other_values(bench: Bench, declaration: TensorDeclaration, value: Tensor, sizes: Mapping[str, int], seed: int) -> Tensor:
+def other_values(
+    bench: Bench, declaration: TensorDeclaration, value: Tensor, sizes: Mapping[str, int], seed: int
+) -> Tensor:
     """Valid values that differ from `value` everywhere and are never padding: what a perturbed place is filled with."""
     generator = torch.Generator().manual_seed(seed)
     if value.dtype == torch.bool:
@@ -108,6 +86,12 @@ def real_output(bench: Bench, batch: Mapping[str, Tensor], declaration: TensorDe
         if order == sorted(order):
             real &= places.reshape(view)
     return real
+
+
+def split_masks(bench: Bench) -> list[str]:
+    """The mask tensors that say which places train, validate and test, the training one first; [] for other splits."""
+    splits = bench.paper.settings.get("splits") or {}
+    return [str(name) for name in splits.get("tensors") or ()] if splits.get("by") == "mask" else []
 
 
 def forward_inputs(bench: Bench, batch: Mapping[str, Tensor]) -> list[str]:

@@ -89,9 +89,11 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
         return not_run(reason)
     declared, given = bench.paper.tensors[output], bench.paper.tensors[input]
     if axis not in declared.axes or axis not in given.axes:
-        return not_run(f"properties: causal.axis is {axis!r}; {input} has {list(given.axes)}, {output} {list(declared.axes)}")
+        return not_run(
+            f"properties: causal.axis is {axis!r}; {input} has {list(given.axes)}, {output} {list(declared.axes)}"
+        )
     model = eval_mode(bench, shaken(bench, bench.model()))
-    batch = bench.synthetic(4)
+    batch = bench.with_noise(bench.synthetic(4))
     place, length = given.axes.index(axis), batch[input].shape[given.axes.index(axis)]
     where = declared.axes.index(axis)
     with torch.no_grad():
@@ -131,9 +133,14 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
             return warned(
                 f"{output} at a position depends on no earlier position of {input}",
                 observed=f"no change at later positions for {tried} changed positions",
-                **{**common, "expected": "later outputs change with earlier inputs, unless the paper's model has no memory"},
+                **{
+                    **common,
+                    "expected": "later outputs change with earlier inputs, unless the paper's model has no memory",
+                },
             )
-        return passed(f"{output} sees no later {axis}: {tried} positions tried one by one", observed="no change", **common)
+        return passed(
+            f"{output} sees no later {axis}: {tried} positions tried one by one", observed="no change", **common
+        )
     pairs = [(p, t) for p, early in leaks.items() for t in early]
     only_next = all(t == p - 1 for p, t in pairs)
     first = min(pairs)
@@ -193,7 +200,11 @@ def not_finite(bench: Bench, output: str, value: Tensor) -> Finding:
         expected="finite values on valid input",
         observed=f"{bad} of {value.numel()} values are NaN or infinite",
         location=component_location(bench, "model"),
-        likely=("mask polarity inverted, or a row whose every key is masked: softmax of -inf only", "division by zero", "overflow of exp"),
+        likely=(
+            "mask polarity inverted, or a row whose every key is masked: softmax of -inf only",
+            "division by zero",
+            "overflow of exp",
+        ),
     )
 
 
@@ -216,7 +227,7 @@ def sees_everything(bench: Bench, *, stage: str = "", input: str = "") -> Findin
     axis = next((a for a in reversed(given.axes) if isinstance(a, str) and a != "batch"), "")
     if axis not in axes or given.axes[0] != "batch" or axes[0] != "batch":
         return not_run(f"{stage} needs the axes batch and {axis}")
-    batch = bench.take(bench.synthetic(6), 1)
+    batch = bench.take(bench.with_noise(bench.synthetic(6)), 1)
     batch = cut(bench, batch, axis, int(real_places(bench, batch, input).sum()))
     length, place, where = batch[input].shape[1], given.axes.index(axis), axes.index(axis)
     outputs: Tensors = {}
@@ -243,7 +254,9 @@ def sees_everything(bench: Bench, *, stage: str = "", input: str = "") -> Findin
         "location": location_of(module),
     }
     if not blind:
-        return passed(f"{stage} sees all of {input} from every position", observed=f"{length**2} pairs depend", **fields)
+        return passed(
+            f"{stage} sees all of {input} from every position", observed=f"{length**2} pairs depend", **fields
+        )
     later = all(p > t for t, p in blind)
     mask = "causal mask where the paper has none"
     window = "attention limited to a window"
@@ -294,7 +307,7 @@ def padding_invariant(bench: Bench, *, output: str = "", input: str = "", throug
 def padded_batch(bench: Bench, input: str) -> Tensors:
     """A synthetic batch in which at least one row of `input` holds padding."""
     for seed in range(8):
-        batch = bench.synthetic(4, seed=bench.seed + seed)
+        batch = bench.with_noise(bench.synthetic(4, seed=bench.seed + seed))
         if not bool(real_places(bench, batch, input).all()):
             break
     return batch
@@ -398,7 +411,7 @@ def batch_independent(bench: Bench, *, output: str = "") -> Finding:
     if "batch" not in declared.axes:
         return not_run(f"tensors.{name} has no axis `batch`")
     model = eval_mode(bench, shaken(bench, bench.model()))
-    batch = bench.synthetic(5)
+    batch = bench.with_noise(bench.synthetic(5))
     inputs = forward_inputs(bench, batch)
     with torch.no_grad():
         base = bench.forward(model, batch)[name]
@@ -426,7 +439,8 @@ def batch_independent(bench: Bench, *, output: str = "") -> Finding:
         stage = stage_of_neighbours(bench, model, batch, neighbours)
         return failed(
             f"{name} of an example changes with its neighbours in the batch",
-            observed=f"largest change {tolerance.number(gap)}" + (f"; the first stage that changes is {stage[0]}" if stage[0] else ""),
+            observed=f"largest change {tolerance.number(gap)}"
+            + (f"; the first stage that changes is {stage[0]}" if stage[0] else ""),
             threshold=f"{tolerance.number(bound)} ({tolerance.why_same_program()})",
             **{**fields, "location": stage[1] or fields["location"]},
         )
@@ -459,15 +473,27 @@ def batch_independent(bench: Bench, *, output: str = "") -> Finding:
                 likely=(parameter, "a squeeze() that drops the batch axis when it is 1"),
                 **fields,
             )
-    gap = float(tolerance.difference(base.narrow(at, 0, 1), alone).max()) if alone.shape == base.narrow(at, 0, 1).shape else float("inf")
+    gap = (
+        float(tolerance.difference(base.narrow(at, 0, 1), alone).max())
+        if alone.shape == base.narrow(at, 0, 1).shape
+        else float("inf")
+    )
     if gap > wide:
         return failed(
             f"{name} of an example alone is not its output in a batch",
             observed=f"largest difference {tolerance.number(gap)}",
-            likely=("normalisation over the batch in eval mode", parameter, "a squeeze() that drops the batch axis when it is 1"),
+            likely=(
+                "normalisation over the batch in eval mode",
+                parameter,
+                "a squeeze() that drops the batch axis when it is 1",
+            ),
             **fields,
         )
-    return passed(f"{name} depends on its own example only: neighbours, order and batch size do not matter", observed=f"largest difference {tolerance.number(gap)}", **fields)
+    return passed(
+        f"{name} depends on its own example only: neighbours, order and batch size do not matter",
+        observed=f"largest difference {tolerance.number(gap)}",
+        **fields,
+    )
 
 
 def stage_of_neighbours(bench: Bench, model: Any, batch: Tensors, neighbours: Tensors) -> tuple[str, str]:
@@ -505,7 +531,7 @@ def position_sensitive(bench: Bench, *, output: str = "", input: str = "") -> li
     if not axis or "batch" not in given.axes:
         return [not_run(f"tensors.{input} needs an axis of positions beside batch")]
     model = eval_mode(bench, shaken(bench, bench.model()))
-    batch = bench.take(bench.synthetic(6), 1)
+    batch = bench.take(bench.with_noise(bench.synthetic(6)), 1)
     place = given.axes.index(axis)
     real = int(real_places(bench, batch, input).sum(dim=place).flatten()[0])
     batch = cut(bench, batch, axis, real)
@@ -538,7 +564,11 @@ def constant_tokens(
         if axis in stages[name][0] and tensor.dim() == len(stages[name][0])
     }
     if axis in bench.paper.tensors[output].axes:
-        seen[output] = (result[output], bench.paper.tensors[output].axes.index(axis), component_location(bench, "model"))
+        seen[output] = (
+            result[output],
+            bench.paper.tensors[output].axes.index(axis),
+            component_location(bench, "model"),
+        )
     if not seen:
         return not_run(f"declare a stage with the axis {axis} to get it")
     name, (tensor, at, _) = list(seen.items())[-1]
@@ -555,7 +585,9 @@ def constant_tokens(
         "threshold": f"{tolerance.number(bound)} ({tolerance.why_other_order()})",
     }
     if nearest > bound:
-        return passed(f"positions of {input} are told apart at {name}", location=component_location(bench, "model"), **fields)
+        return passed(
+            f"positions of {input} are told apart at {name}", location=component_location(bench, "model"), **fields
+        )
     first = next(iter(seen.values()))
     return failed(f"the model is blind to the order of {input}", location=first[2], **fields)
 
@@ -592,7 +624,10 @@ def deterministic(bench: Bench, *, output: str = "") -> Finding:
     if not names:
         return not_run("declare an output: tensors.<name>.output_of: model")
     model = eval_mode(bench, bench.model())
-    a, b = bench.synthetic(3, seed=bench.seed), bench.synthetic(3, seed=bench.seed + 1)
+    a, b = (
+        bench.with_noise(bench.synthetic(3, seed=bench.seed)),
+        bench.with_noise(bench.synthetic(3, seed=bench.seed + 1)),
+    )
     with torch.no_grad():
         first, _, third = (bench.forward(model, x) for x in (a, b, a))
         again = bench.forward(model, a)
@@ -645,13 +680,15 @@ def train_eval_differs(bench: Bench) -> Finding:
     model = bench.model()
     for module in bench.modules(model).values():
         module.train()
-    batch = bench.synthetic(4)
+    batch = bench.with_noise(bench.synthetic(4))
     with torch.no_grad():
         first, second = bench.forward(model, batch), bench.forward(model, batch)
     moved = max(float(tolerance.difference(first[n], second[n]).max()) for n in first)
     named = ", ".join(f"model.{key}={value}" for key, value in rates.items())
     if moved > 0:
-        return passed(f"train mode is random, as {named} says", observed=f"two forwards differ by {tolerance.number(moved)}")
+        return passed(
+            f"train mode is random, as {named} says", observed=f"two forwards differ by {tolerance.number(moved)}"
+        )
     return failed(
         f"train mode is deterministic although {named}",
         expected="two forwards in train mode differ",

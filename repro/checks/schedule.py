@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,10 +13,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from repro import arithmetic
 from repro.checks.registry import check, failed, not_run, passed
-from repro.checks.watch import seed_all, watched
+from repro.checks.trace import HAND_WRITTEN
+from repro.checks.watch import named_parameters, seed_all, watched
 from repro.contract.bench import Bench
 from repro.contract.components import call_by_name, location_of, persons_errors
 from repro.contract.paper import Paper
+from repro.errors import ComponentError
 from repro.findings import Finding
 
 #: A rate may come from arithmetic in float32 (a tensor learning rate): four units in the last of its places.
@@ -65,7 +67,7 @@ def deviation_pattern(rate: Callable[[int], float], seen: dict[int, float], peak
     if len(seen) > 1 and len({f"{lr:.9g}" for lr in seen.values()}) == 1:
         return "the rate never changes: the schedule is not advanced, or its rate never reaches the optimiser"
     if seen.get(2) is not None and seen.get(1) == seen.get(2) and not agrees(rate(1), rate(2), peak):
-        return "the first two updates share one rate: the step is clamped to 1 instead of counted from 1 (warm-up off by one)"
+        return "the first two updates share one rate: the step is clamped to 1, not counted from 1 (off by one)"
     return ""
 
 
@@ -128,7 +130,7 @@ def learning_rate_trace(bench: Bench) -> Finding:
             )
         seen[update.number] = rates.pop()
     if not seen:
-        return not_run("no torch.optim optimiser stepped, so no hook shows the rate (a hand-written optimiser)")
+        return not_run(HAND_WRITTEN)
     return report_rates(bench.paper, seen, recording.location, "watched updates", LIKELY)
 
 
@@ -146,6 +148,8 @@ def schedule_driven(bench: Bench, *, updates: int | None = None) -> Finding:
     last = int(updates or (bench.paper.settings.get("reproduction") or {}).get("updates") or 0)
     if last < 1:
         return not_run("declare reproduction.updates, the number of the last update")
+    if not watched(bench).steps:
+        return not_run(HAND_WRITTEN)
     location = location_of(bench.training(bench.model()).update)
     interesting = interesting_updates(last, [b for b in breaks(bench.paper)])
     seen, how = drive(bench, last, interesting, DRIVING_SECONDS)
@@ -185,7 +189,20 @@ def drive(
 ) -> tuple[dict[int, float], str]:
     """Observed rates by update, and how they were got; ({}, reason) where nothing can be driven.
 
-    Forward gives zeros of the declared shapes and the loss zeros, so `update` computes nothing but its schedule; the
+    Where `update` reads more than a silent forward gives, the real one runs instead.
+    """
+    try:
+        return drive_with(bench, last, interesting, seconds, jump, silent=True)
+    except ComponentError:
+        return drive_with(bench, last, interesting, seconds, jump, silent=False)
+
+
+def drive_with(
+    bench: Bench, last: int, interesting: list[int], seconds: float, jump: bool, silent: bool
+) -> tuple[dict[int, float], str]:
+    """The same, with forwards that are `silent` or real.
+
+    A silent forward gives zeros of the declared shapes, the loss zeros, so `update` computes its schedule alone; the
     real parameters get no gradient and stay. Updates are skipped, through the counter in `state_dict`, only where
     driving all of them would take too long and a trial skip gave the same rate as driving.
     """
@@ -193,8 +210,12 @@ def drive(
         seed_all(bench.seed)
         model = bench.model()
         batch = bench.synthetic(2)
-        terms = {name: torch.zeros((), requires_grad=True) for name in stub_terms(bench, model, batch)}
-        training = bench.training(model, stub_loss(bench, terms), lambda *args, **kwargs: None)
+        if silent:
+            training = bench.training(
+                model, stub_loss(bench, stub_terms(bench, model, batch)), no_backward(bench, model)
+            )
+        else:
+            training = bench.training(model, bench.loss())
         rates: list[float] = []
 
         def read(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -208,8 +229,8 @@ def drive(
         handle = register_optimizer_step_pre_hook(read)
         try:
             with (
-                silent_forward(bench, model, batch),
-                persons_errors("training: update raised on a forward that gives zeros"),
+                silent_forward(bench, model, batch) if silent else nullcontext(),
+                persons_errors("training: update raised"),
             ):
                 return drive_updates(training, update, last, interesting, seconds, jump)
         finally:
@@ -235,7 +256,7 @@ def drive_updates(
         if rate is None:
             return (
                 {},
-                "no torch.optim optimiser stepped, so no hook shows the rate (a hand-written optimiser)",
+                HAND_WRITTEN,
             )
         if number in wanted or number <= 20:
             seen[number] = rate
@@ -303,20 +324,36 @@ def skips_truly(
     return same
 
 
-def stub_terms(bench: Bench, model: Any, batch: dict[str, torch.Tensor]) -> list[str]:
-    """The names of the loss terms, from one real forward."""
-    if not isinstance(model, torch.nn.Module) or isinstance(bench.loss(), dict):
-        return ["total"]
-    with torch.no_grad():
-        return list(bench.terms(model, batch))
-
-
-def stub_loss(bench: Bench, terms: dict[str, torch.Tensor]) -> Any:
-    def stub(*args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
-        return dict(terms)
-
+def stub_terms(bench: Bench, model: Any, batch: dict[str, torch.Tensor]) -> dict[str, list[str]]:
+    """The names of the terms of each loss, from one real forward."""
     loss = bench.loss()
-    return dict.fromkeys(loss, stub) if isinstance(loss, dict) else stub
+    with torch.no_grad():
+        tensors = {**batch, **bench.forward(model, batch)}
+        if not isinstance(loss, dict):
+            return {"loss": list(bench.call_loss(tensors, loss))}
+        return {name: list(bench.call_loss(tensors, loss, name)) for name in loss}
+
+
+def stub_loss(bench: Bench, terms: dict[str, list[str]]) -> Any:
+    """Losses that return zeros under the names of their terms."""
+
+    def zeros(names: list[str]) -> Callable[..., dict[str, torch.Tensor]]:
+        return lambda *args, **kwargs: {name: torch.zeros((), requires_grad=True) for name in names}
+
+    stubs = {name: zeros(names) for name, names in terms.items()}
+    return stubs if isinstance(bench.loss(), dict) else stubs["loss"]
+
+
+def no_backward(bench: Bench, model: Any) -> Callable[..., None]:
+    """A backward that leaves gradients of zero, which `update` may read (to clip, to log, to step by hand)."""
+    parameters = named_parameters(bench.modules(model)).values()
+
+    def backward(*args: Any, **kwargs: Any) -> None:
+        for parameter in parameters:
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+
+    return backward
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def changed(update: Update) -> list[str]:
 
 @check(phase="training", family="trace", component="training")
 def gradient_of_this_batch(bench: Bench) -> Finding:
-    """The gradient that the optimiser applies is that of the total of this batch alone, scaled only as clipping declares.
+    """The applied gradient is that of the total of this batch alone, scaled only as clipping declares.
 
     Broken: the gradient contains older batches, only the last micro-batch, k times too much, or was rescaled.
     Likely: zero_grad is missing: gradients of earlier batches are added | zero_grad inside the accumulation loop:
@@ -146,7 +146,8 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
                 f"update {update.number} applies another gradient than that of its own batch",
                 expected=f"the gradient of this batch alone, norm {scale * update.fresh_norm:.4g}"
                 + (f" after clipping to {clip}" if clip else ""),
-                observed=f"norm {step.norm:.4g}; {ratio:.4g} times this batch's gradient, and {rest:.1%} of it is something else",
+                observed=f"norm {step.norm:.4g}; {ratio:.4g} times this batch's gradient,"
+                f" and {rest:.1%} of it is something else",
                 threshold=f"relative difference {limit:.1e} ("
                 + ("clip_grad_norm_ adds 1e-6 to the norm" if clip else f"half of the digits of {bench.dtype}")
                 + f"); it is {error:.1e}",
@@ -162,11 +163,13 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
 
 def why_no_fresh(recording: Watched) -> str:
     if any(not update.fresh for update in recording.updates):
+        if recording.updates[0].totals and isinstance(recording.model, torch.nn.Module):
+            return "the update draws noise that a second forward of its batch does not repeat"
         return "the paper has several modules or losses; which gradient belongs to which is not declared"
     if not any(update.steps for update in recording.updates):
         return HAND_WRITTEN
     if any(len(update.steps) != 1 for update in recording.updates):
-        return "an update makes several optimiser steps, so the gradient of the batch at its start is not what each applies"
+        return "an update makes several optimiser steps, so no single gradient belongs to it"
     if all(g is None for g in recording.updates[0].fresh.values()):
         return "the total of the loss has no gradient (see the checks of the loss)"
     if not any(recording.updates[0].steps[0].gradient):
@@ -200,7 +203,8 @@ def gradient_pattern(
         if ratio < scale:
             return (rescaled, "the loss is divided twice, for instance by the number of micro-batches")
         return (
-            "the loss is multiplied before backward (accumulated loss not divided by the number of micro-batches, loss scale not undone)",
+            "the loss is multiplied before backward: accumulated loss not divided by the number of micro-batches,"
+            " or loss scale not undone",
             "declared clipping is missing",
         )
     if previous is not None:
@@ -213,7 +217,7 @@ def gradient_pattern(
 
 
 def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
-    """With several backwards an update: the applied gradient is made of every example's, in the whole batch's proportion.
+    """With several backwards an update: the applied gradient is made of every example's, as the whole batch's is.
 
     Micro-batches of unequal numbers of targets may weigh examples differently; so their weights are fitted.
     """
@@ -232,7 +236,8 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
     scale = min(1.0, float(clip) / update.fresh_norm) if clip and update.fresh_norm else 1.0
     limit = tolerance(bench)
     shown = f"weights of the {size} examples {np.round(weights, 4).tolist()}, together {weights.sum():.4g}"
-    expected = f"weights like those of the whole batch, {np.round(whole_weights, 4).tolist()}, together {whole_weights.sum():.4g}"
+    wanted = np.round(whole_weights, 4).tolist()
+    expected = f"weights like those of the whole batch, {wanted}, together {whole_weights.sum():.4g}"
     fields = {"expected": expected, "observed": shown, "location": recording.location}
     if float(np.linalg.norm(whole - columns @ whole_weights)) > limit * max(float(np.linalg.norm(whole)), 1e-300) * 1e3:
         return not_run(
@@ -253,7 +258,8 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
         return failed(
             "the applied gradient contains something besides the gradients of this batch's examples",
             **fields,
-            threshold=f"misfit {1e3 * limit:.1e} (half of the digits of {bench.dtype}, {size} fitted weights); it is {misfit:.1e}",
+            threshold=f"misfit {1e3 * limit:.1e} (half of the digits of {bench.dtype}, {size} fitted weights);"
+            f" it is {misfit:.1e}",
             likely=accumulation_pattern(applied - joined(recording.updates[0].steps[0].gradient, names), columns),
         )
     ratio = float(weights.sum() / whole_weights.sum()) / scale
@@ -277,7 +283,7 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
 
 
 def accumulation_pattern(rest: np.ndarray, columns: np.ndarray) -> tuple[str, ...]:
-    """Likely bugs, from whether the gradient of this batch is what `rest` (applied less the previous one) is made of."""
+    """Likely bugs: is `rest` (the applied gradient less the previous one) made of this batch's examples?"""
     weights = np.linalg.lstsq(columns, rest, rcond=None)[0]
     missing = "zero_grad is missing: gradients of earlier batches are added"
     if np.linalg.norm(rest - columns @ weights) <= 1e-4 * np.linalg.norm(rest):
@@ -293,7 +299,7 @@ def accumulation_pattern(rest: np.ndarray, columns: np.ndarray) -> tuple[str, ..
 def clipping(bench: Bench) -> Finding:
     """A gradient ten times the declared norm is clipped to it; where the paper clips nothing, a huge one passes whole.
 
-    Broken: gradients are not clipped, clipped to another norm, before they are complete, or although the paper does not.
+    Broken: gradients are not clipped, clipped to another norm, too early, or although the paper does not.
     Likely: clipping is missing or uses another norm than the paper's | clipping comes after the step or before
     backward | clipping although the paper does not clip | clipping by value instead of by norm
     """
@@ -394,7 +400,8 @@ def train_mode(bench: Bench) -> Finding:
     sleeping = sorted({part for _, f in learning if f.training for part in f.not_training})
     if sleeping:
         return warned(
-            f"{len(sleeping)} dropout or batch-normalisation layers stay in eval mode while training: {', '.join(sleeping[:3])}",
+            f"{len(sleeping)} dropout or batch-normalisation layers stay in eval mode while training:"
+            f" {', '.join(sleeping[:3])}",
             expected="train mode, unless the paper freezes them",
             observed="training=False",
             location=recording.location,

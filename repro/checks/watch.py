@@ -70,6 +70,7 @@ class Update:
     after: dict[str, np.ndarray] = field(default_factory=dict)
     left: dict[str, np.ndarray | None] = field(default_factory=dict)  # gradient after the last backward
     total: float = float("nan")
+    totals: list[float] = field(default_factory=list)  # that the handed backward got
     returned: Any = None
 
 
@@ -121,7 +122,7 @@ class NoDropout(TorchFunctionMode):
 
 
 def named_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, torch.nn.Parameter]:
-    """Every parameter once (tied ones under their first name); prefixed by the module's name where there are several."""
+    """Every parameter once, tied ones under their first name; prefixed by the module where there are several."""
     if list(modules) == ["model"]:
         return dict(modules["model"].named_parameters())
     return {f"{name}.{key}": p for name, module in modules.items() for key, p in module.named_parameters()}
@@ -288,6 +289,7 @@ def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropo
     def handed(total: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if current:
             current[-1].handed += 1
+            current[-1].totals.append(float(total.detach()))
         return torch.Tensor.backward(total * factor if factor != 1.0 else total, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     training = bench.training(model, loss, handed)
@@ -309,6 +311,11 @@ def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropo
                 module.eval()
             with watching(update, parameters, modules), persons_errors(f"training: update {number} raised"):
                 update.returned = training.update(dict(update.batch))
+            if single and bench.paper.noise() and not replayed(update):
+                update.fresh, update.fresh_norm = (
+                    {},
+                    0.0,
+                )  # the update drew other noise than our forward of the same batch
     return Watched(
         updates=current,
         model=model,
@@ -317,6 +324,11 @@ def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropo
         trainable=[name for name, p in parameters.items() if p.requires_grad],
         frozen=[name for name, p in parameters.items() if not p.requires_grad],
     )
+
+
+def replayed(update: Update) -> bool:
+    """Whether the update minimised the total that our forward of its batch gave, so that both drew the same noise."""
+    return len(update.totals) == 1 and abs(update.totals[0] - update.total) <= 1e-6 * max(abs(update.total), 1.0)
 
 
 KEPT: WeakKeyDictionary[Bench, dict[str, Any]] = WeakKeyDictionary()

@@ -80,7 +80,7 @@ RULES: dict[str, Any] = {
     "gauntlet.memorise_updates": _whole(1),
     "gauntlet.learning_rate.from": _between(0, float("inf")),
     "gauntlet.learning_rate.to": _between(0, float("inf")),
-    "gauntlet.learning_rate.trials": _whole(1),
+    "gauntlet.learning_rate.trials": _whole(0),
     "gauntlet.learning_rate.updates": _whole(1),
     "gauntlet.ablations.seeds": _whole(1),
     "gauntlet.ablations.updates": _whole(1),

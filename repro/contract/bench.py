@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from repro.contract.components import call_by_name, persons_errors
+from repro.contract.components import call_by_name, location_of, parameters_of, persons_errors
 from repro.contract.paper import Paper
+from repro.contract.sizes import known_sizes
 from repro.errors import ComponentError
 
 Tensors = dict[str, torch.Tensor]
@@ -31,15 +32,18 @@ class Bench:
 
     def data(self, fresh: bool = False) -> Any:
         """The data component; `fresh=True` for a check that moves its position."""
-        if fresh:
-            return self.paper.build_data(self.seed)
-        if self.shared_data is None:
-            self.shared_data = self.paper.build_data(self.seed)
-        return self.shared_data
+        # imported and built in the precision that the person's code has outside of a check
+        with self.precision(torch.float32):
+            if fresh:
+                return self.paper.build_data(self.seed)
+            if self.shared_data is None:
+                self.shared_data = self.paper.build_data(self.seed)
+            return self.shared_data
 
     def model(self, seed: int | None = None, dtype: torch.dtype | None = None) -> Any:
         """A freshly initialised model (or dict of named ones) in the bench's precision."""
-        model = self.paper.build_model(self.seed if seed is None else seed)
+        with self.precision(torch.float32):
+            model = self.paper.build_model(self.seed if seed is None else seed)
         for module in self.modules(model).values():
             module.to(dtype or self.dtype)
         return model
@@ -68,7 +72,8 @@ class Bench:
                 f"data: {type(data).__name__} has no synthetic(n, seed).",
                 "Give it a method synthetic(n, seed) that returns one batch of n made-up examples.",
             )
-        with persons_errors("data: synthetic(n, seed) raised"):
+        # made in the precision that data has outside of a check: constants of the person's module are float32
+        with persons_errors("data: synthetic(n, seed) raised"), self.precision(torch.float32):
             batch = data.synthetic(n, self.seed if seed is None else seed)
         return self.as_declared(batch)
 
@@ -84,6 +89,27 @@ class Bench:
         data = self.data(fresh=fresh)
         with persons_errors(f"data: batches({split!r}) raised"):
             yield from (data.batches(split, model=model) if model is not None else data.batches(split))
+
+    def with_noise(self, batch: Mapping[str, torch.Tensor], seed: int = 0) -> Tensors:
+        """The batch with every declared noise tensor drawn, so that a stochastic forward is a function of its input.
+
+        For the checks only: the person's `update` draws its own, and gets batches as data gives them.
+        """
+        noise = {name: self.draw(name, batch, torch.Generator().manual_seed(seed)) for name in self.paper.noise()}
+        return {**{name: value for name, value in noise.items() if value is not None}, **batch}
+
+    def draw(self, name: str, batch: Mapping[str, torch.Tensor], generator: Any = None) -> torch.Tensor | None:
+        """Noise as declared, in the sizes of the batch and the config; None where the size of an axis is not known."""
+        declaration = self.paper.tensors[name]
+        sizes = known_sizes(self.paper, batch)
+        shape = [axis if isinstance(axis, int) else sizes.get(axis) for axis in declaration.axes]
+        if any(size is None for size in shape):
+            return None
+        known = [int(size) for size in shape if size is not None]
+        if declaration.random == "uniform":
+            low, high = declaration.range or (0.0, 1.0)
+            return torch.rand(known, generator=generator, dtype=self.dtype) * (high - low) + low
+        return torch.randn(known, generator=generator, dtype=self.dtype)
 
     def take(self, batch: Mapping[str, torch.Tensor], n: int, start: int = 0) -> Tensors:
         """`n` examples of a batch: every declared tensor is cut along its axis `batch`."""
@@ -115,19 +141,77 @@ class Bench:
         finally:
             torch.set_default_dtype(before)
 
-    def forward(self, model: Any, tensors: Mapping[str, torch.Tensor], module: str = "model") -> Tensors:
-        """The declared outputs of one module, by name. Modes, gradients and RNG are the caller's business."""
-        target = self.modules(model)[module]
+    def forward(self, model: Any, tensors: Mapping[str, torch.Tensor], module: str | None = None) -> Tensors:
+        """The declared outputs by name, of one module or of all. Modes, gradients and RNG are the caller's business.
+
+        Several modules feed each other: each is called as soon as all that its forward takes is at hand, once for every
+        `given` that its outputs declare. Noise that a forward needs and nobody gave is drawn from PyTorch's generator.
+        """
+        modules = self.modules(model)
+        if list(modules) == ["model"]:
+            return self.forward_one(modules["model"], tensors, "model", {})
+        waiting = self.calls(modules)
+        found: Tensors = {}
+        while waiting:
+            at_hand = {**tensors, **found}
+            ready = [call for call in waiting if not self.lacking(modules[call[0]], at_hand, dict(call[1]))]
+            if not ready:
+                break
+            for owner, given in ready:
+                waiting.remove((owner, given))
+                found |= self.forward_one(modules[owner], at_hand, owner, dict(given))
+        for owner, given in waiting:
+            if module in (None, owner):
+                missing = ", ".join(self.lacking(modules[owner], {**tensors, **found}, dict(given)))
+                raise ComponentError(
+                    f"{owner}.forward at {location_of(modules[owner])} takes {missing}, "
+                    "which no batch gives and no module returns.",
+                    f"Declare its outputs with `given: {{{missing.split(', ')[0]}: <tensor>}}`, "
+                    "or the tensor under `tensors:`.",
+                )
+        names = self.paper.outputs(module)
+        return {name: value for name, value in found.items() if module is None or name in names}
+
+    def calls(self, modules: Mapping[str, torch.nn.Module]) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
+        """(module, its `given`) of every call that the declared outputs need."""
+        wanted = [
+            (tensor.output_of, tuple((tensor.given or {}).items()))
+            for tensor in self.paper.tensors.values()
+            if tensor.output_of in modules
+        ]
+        return [(str(owner), given) for owner, given in dict.fromkeys(wanted)]
+
+    def lacking(self, target: Any, tensors: Mapping[str, torch.Tensor], given: Mapping[str, str]) -> list[str]:
+        """What a forward needs that is not at hand; noise never lacks."""
+        return [
+            name
+            for name, parameter in parameters_of(target.forward).items()
+            if parameter.default is parameter.empty
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            and given.get(name, name) not in tensors
+            and name not in self.paper.noise()
+        ]
+
+    def forward_one(
+        self, target: Any, tensors: Mapping[str, torch.Tensor], module: str, given: Mapping[str, str]
+    ) -> Tensors:
+        """One call of one module, its parameters renamed as `given` says."""
+        tensors = {**tensors, **{name: tensors[source] for name, source in given.items() if source in tensors}}
+        for name, wanted in parameters_of(target.forward).items():
+            if name in self.paper.noise() and name not in tensors and wanted.default is wanted.empty:
+                noise = self.draw(name, tensors)
+                if noise is not None:
+                    tensors[name] = noise
         parameter = next(target.parameters(), None)
         dtype = parameter.dtype if parameter is not None else self.dtype
         inputs = {k: v.to(dtype) if torch.is_tensor(v) and v.is_floating_point() else v for k, v in tensors.items()}
         with self.precision(dtype):
             returned = call_by_name(target, inputs, f"{module}.forward")
-        return self.name_outputs(returned, module)
+        return self.name_outputs(returned, module, given)
 
-    def name_outputs(self, returned: Any, module: str = "model") -> Tensors:
-        """What a forward returned, by the names declared with `output_of: <module>`."""
-        names = self.paper.outputs(module)
+    def name_outputs(self, returned: Any, module: str = "model", given: Mapping[str, str] | None = None) -> Tensors:
+        """What a forward returned, by the names declared with `output_of: <module>` and this `given`."""
+        names = [n for n in self.paper.outputs(module) if dict(self.paper.tensors[n].given or {}) == dict(given or {})]
         if isinstance(returned, Mapping):
             return dict(returned)
         values = returned if isinstance(returned, tuple) else (returned,)
@@ -148,6 +232,8 @@ class Bench:
         """The loss terms of named tensors; a bare tensor counts as {"total": tensor}."""
         target = loss if loss is not None else self.loss()
         if isinstance(target, dict):
+            if name not in target:
+                raise ComponentError(f"loss: there are {', '.join(target)}; name the one that is meant.")
             target = target[name]
         returned = call_by_name(target, tensors, "loss")
         terms = dict(returned) if isinstance(returned, Mapping) else {"total": returned}

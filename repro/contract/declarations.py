@@ -17,7 +17,9 @@ class TensorDeclaration:
 
     `padding` is the value that fills the unused end of an axis; `indexes` names the axis or size that integer values
     index; `random` is the distribution of a noise tensor; `output_of` names the module that returns the tensor;
-    `optional` inputs are passed only when a check wants to fix them.
+    `optional` inputs are passed only when a check wants to fix them. `given` says that an output is
+    what its module returns for other tensors than its parameters name: {points: generated} for a discriminator's score
+    of made points.
     """
 
     name: str
@@ -30,6 +32,7 @@ class TensorDeclaration:
     range: tuple[float, float] | None = None
     optional: bool = False
     output_of: str | None = None
+    given: Mapping[str, str] | None = None
 
     @property
     def is_floating(self) -> bool:
@@ -46,12 +49,13 @@ class PropertyDeclaration:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A named change of the configuration, with what the paper says it does."""
+    """A named change of the configuration, with what the paper says it does; `own` marks one that is the person's idea."""
 
     name: str
     changes: dict[str, Any]
     says: str = ""
     claim: str | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,17 @@ def read_tensors(section: Mapping[str, Any] | None) -> tuple[dict[str, TensorDec
         if bounds is not None and (not isinstance(bounds, Sequence) or len(bounds) != 2):
             faults.append(f"{key}.range: got {bounds!r}, need [lowest, highest]")
             continue
+        given = entry.get("given")
+        if given is not None and (not isinstance(given, Mapping) or not entry.get("output_of")):
+            faults.append(f"{key}.given: got {given!r}, need {{parameter: tensor}} of an output with output_of")
+            continue
         values = {k: v for k, v in entry.items() if k in known}
         values.update(axes=tuple(axes), dtype=dtype, range=tuple(bounds) if bounds is not None else None)
         declared[name] = TensorDeclaration(name=name, **values)
+    for name, tensor in declared.items():
+        for parameter, source in (tensor.given or {}).items():
+            if source not in (section or {}):
+                faults.append(f"tensors.{name}.given.{parameter}: got {source!r}, which is not declared under tensors")
     return declared, faults
 
 
@@ -114,7 +126,9 @@ def read_ablations(section: Mapping[str, Any] | None) -> tuple[dict[str, Ablatio
         if not isinstance(changes, Mapping) or not changes:
             faults.append(f"{key}: got {entry!r}, need {{changes: {{model.part: none}}, says: what the paper says}}")
             continue
-        ablations[name] = Ablation(name, dict(changes), entry.get("says") or "", entry.get("claim"))
+        ablations[name] = Ablation(
+            name, dict(changes), entry.get("says") or "", entry.get("claim"), bool(entry.get("own"))
+        )
     return ablations, faults
 
 

@@ -89,9 +89,17 @@ class Paper:
             found[f"pieces.{name}"] = path
         return found
 
-    def outputs(self, module: str = "model") -> list[str]:
-        """Declared outputs of a module, in the order of declaration."""
-        return [tensor.name for tensor in self.tensors.values() if tensor.output_of == module]
+    def outputs(self, module: str | None = None) -> list[str]:
+        """Declared outputs of a module, in the order of declaration; of all modules where none is named."""
+        return [
+            tensor.name
+            for tensor in self.tensors.values()
+            if tensor.output_of is not None and module in (None, tensor.output_of)
+        ]
+
+    def noise(self) -> list[str]:
+        """Declared tensors that hold noise, which data does not give and which training draws."""
+        return [tensor.name for tensor in self.tensors.values() if tensor.random is not None]
 
     # --- builders: each call gives a fresh object ----------------------------------------------------------------
 

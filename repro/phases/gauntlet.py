@@ -24,7 +24,7 @@ def run(context: PhaseContext) -> Evidence:
     data: dict[str, Any] = {}
     if (settings.get("learning_rate") or {}).get("trials"):
         record = learning_rates(context)
-        findings.append(learning_rate_finding(record))
+        findings.append(learning_rate_finding(record, memorised(context)))
         data["learning_rate"] = {key: record.get(key) for key in ("usable", "paper_value", "paper_inside", "best_rate")}
         parts.append(str(record.get("summary", "")))
     if (settings.get("ablations") or {}).get("names"):
@@ -60,8 +60,18 @@ def ablations(context: PhaseContext) -> dict[str, Any]:
     )
 
 
-def learning_rate_finding(record: Mapping[str, Any]) -> Finding:
-    """A model that learns at no rate is broken; a paper's rate outside the usable range is said, and fails nothing."""
+def memorised(context: PhaseContext) -> bool:
+    """Whether the training phase of this run saw the model memorise a batch, so that it can learn."""
+    evidence = context.evidence.get("training")
+    findings = evidence.findings if evidence is not None else ()
+    return any(f.check == "overfit_one_batch" and f.outcome is Outcome.PASSED for f in findings)
+
+
+def learning_rate_finding(record: Mapping[str, Any], memorised: bool = False) -> Finding:
+    """A model that learns at no rate is broken; a paper's rate outside the usable range is said, and fails nothing.
+
+    Of a model that has `memorised` a batch, trials in which nothing falls clearly were too short.
+    """
     usable, inside = record.get("usable"), record.get("paper_inside")
     errors = [f"trial {trial['number']}: {trial['error']}" for trial in record["trials"] if trial["state"] == "failed"]
     common: dict[str, Any] = {
@@ -73,8 +83,15 @@ def learning_rate_finding(record: Mapping[str, Any]) -> Finding:
     }
     if errors:
         return Finding(outcome=Outcome.ERROR, observed="\n".join(errors), **common)
+    if usable is None and memorised:
+        return Finding(
+            outcome=Outcome.WARNED,
+            observed="no trial shows a clear fall, though a batch is memorised: more updates a trial would tell"
+            " (gauntlet.learning_rate.updates)",
+            **common,
+        )
     if usable is None:
-        likely = (
+        likely: tuple[str, ...] = (
             "the optimiser does not hold the model's parameters",
             "gradients are cut or have the wrong sign",
             "the loss does not depend on the model",

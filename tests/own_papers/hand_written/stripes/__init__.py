@@ -1,0 +1,1 @@
+"""Stripes told apart by a network whose optimiser is written by hand."""

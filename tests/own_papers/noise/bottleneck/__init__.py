@@ -1,0 +1,1 @@
+"""A variational autoencoder of correlated numbers: its noise is declared."""

@@ -1,0 +1,1 @@
+"""A sine fitted by a small network: plain regression."""
