@@ -1,0 +1,166 @@
+"""Phases as gates, on a small paper of a person's own: what is reused, what is redone, what stops, how it ends."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from repro.commands import main
+from repro.phases.fingerprints import module_file, phase_fingerprint, source_fingerprint
+
+RUN = ["paper=waves", "scale=smoke", "runs_folder=runs", "tracking.wandb=disabled"]
+PAPER = Path(__file__).parents[1] / "own_papers" / "regression"
+FORWARD = "return self.output(torch.tanh(self.hidden(x)))"
+GATES = "phases=[analysis,data,model,loss]"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    shutil.copytree(PAPER, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    """A command is one process each time; in one process the person's modules must be read anew."""
+    module_file.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "waves"]:
+        del sys.modules[name]
+
+
+def written(folder: Path) -> dict[str, int]:
+    """When the evidence of each phase was written, by phase."""
+    return {path.stem: path.stat().st_mtime_ns for path in folder.glob("runs/waves/*/evidence/*.json")}
+
+
+def edit(folder: Path, file: str, before: str, after: str) -> None:
+    path = folder / file
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    forget()
+
+
+def test_a_second_run_reuses_and_an_edit_redoes_what_follows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["run", GATES, *RUN])
+    first = written(folder)
+
+    forget()
+    main(["run", GATES, *RUN])
+    assert written(folder) == first, "a phase was redone although nothing changed"
+
+    edit(folder, "waves/model.py", FORWARD, f"{FORWARD}  # the same, said differently")
+    main(["run", GATES, *RUN])
+    redone = {phase for phase, time in written(folder).items() if time != first[phase]}
+    assert redone == {"model", "loss"}
+    capsys.readouterr()
+
+
+def test_a_failed_gate_stops_names_the_line_and_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/model.py", FORWARD, f"{FORWARD}[:, :0]")
+    code = main(["run", GATES, *RUN])
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "Stopped at model" in out
+    assert "waves/model.py" in out
+    assert not list(folder.glob("runs/waves/*/evidence/loss.json"))
+    assert list(folder.glob("runs/waves/*/report.html")), "a stopped run has a report too"
+
+
+def test_keep_going_runs_on_and_still_ends_with_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/model.py", FORWARD, f"{FORWARD}.detach()")
+    code = main(["run", GATES, "keep_going=true", *RUN])
+    assert code == 1
+    assert "keep_going" in capsys.readouterr().out
+    assert list(folder.glob("runs/waves/*/evidence/loss.json"))
+
+
+def test_an_import_error_shows_the_persons_own_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(
+        folder,
+        "waves/model.py",
+        "from torch import Tensor, nn",
+        "from torch import Tensor, nn\nimport nothing_of_this_name",
+    )
+    code = main(["run", GATES, *RUN])
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "waves/model.py:7" in out and "nothing_of_this_name" in out
+    assert "Traceback" not in out and "components.py" not in out
+
+
+def test_a_missing_component_is_to_do_and_ends_with_4(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "conf/paper/waves.yaml"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("loss:")))
+    code = main(["run", GATES, *RUN])
+    assert code == 4
+    assert "to do" in capsys.readouterr().out
+
+
+def test_two_runs_on_one_folder_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from repro.tracking.run_folder import RunFolder
+
+    main(["run", "phases=analysis", *RUN])
+    (root,) = folder.glob("runs/waves/*")
+    with RunFolder(root).lock():
+        code = main(["run", "phases=analysis", *RUN])
+    assert code == 2
+    assert "is in use by process" in capsys.readouterr().err
+
+
+def test_an_unwritable_run_folder_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "taken").write_text("a file where the folder should be")
+    code = main(["run", "phases=analysis", *[word for word in RUN if "runs_folder" not in word], "runs_folder=taken"])
+    assert code == 2
+    assert "taken" in capsys.readouterr().err
+
+
+def test_secrets_appear_in_no_output(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "hunter2-of-the-test"
+    main(
+        [
+            "run",
+            "phases=analysis",
+            *RUN,
+            f"+storage.url=postgresql://me:{secret}@127.0.0.1/x",
+            f"+secret.token={secret}",
+        ]
+    )
+    captured = capsys.readouterr()
+    assert secret not in captured.out + captured.err
+    for path in folder.glob("runs/**/*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+def test_an_unknown_phase_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "phases=[modle]", *RUN]) == 2
+    err = capsys.readouterr().err
+    assert "modle" in err and "model" in err
+
+
+def test_fingerprints_follow_imports_below_the_papers_folder(folder: Path) -> None:
+    from repro.configuration import compose
+    from repro.contract.paper import Paper
+
+    (folder / "waves/parts.py").write_text("WIDTH = 1\n")
+    edit(
+        folder,
+        "waves/model.py",
+        "from torch import Tensor, nn",
+        "from torch import Tensor, nn\n\nfrom waves.parts import WIDTH",
+    )
+    paper = Paper.from_config(compose(RUN).config)
+    before = {phase: phase_fingerprint(phase, paper) for phase in ("data", "model", "loss")}, source_fingerprint(paper)
+    (folder / "waves/parts.py").write_text("WIDTH = 2\n")
+    after = {phase: phase_fingerprint(phase, paper) for phase in ("data", "model", "loss")}, source_fingerprint(paper)
+    assert before[0]["data"] == after[0]["data"]
+    assert before[0]["model"] != after[0]["model"] and before[0]["loss"] != after[0]["loss"]
+    assert before[1] != after[1]
