@@ -1,7 +1,7 @@
 """Which learning rates learn, on a logarithmic scale, and whether the paper's own lies among them.
 
 A trial trains for a few updates with the rate set by the config key `parameter` (for a schedule: its height). A rate is
-usable when its training loss falls clearly (`repro.sweeps.falling`) and stays finite.
+usable when its loss stays finite, falls clearly (`repro.sweeps.falling`), and at least half as far as the best rate's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from repro.tracking.run_folder import RunFolder
 
 SAME_RATE = 0.02  # a point of the grid this near to the paper's rate is replaced by it
+SHARE = 0.5  # of the best rate's fall, for a rate to be called usable
 WHERE = "gauntlet.learning_rate"
 
 
@@ -203,16 +204,29 @@ class RateSweep:
         return sorted(entries, key=lambda entry: entry["rate"])
 
 
+def learns(rate: Mapping[str, Any], rates: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a rate's loss falls clearly, and at least `SHARE` as far as the best rate's.
+
+    The second half matters: even a rate a thousand times too low makes the loss fall by more than its noise. All runs
+    start from the same loss, of which the highest first window (that of the lowest rate) is the best estimate.
+    """
+    if not rate["falls"]:
+        return False
+    start = max(one["initial"] for one in rates if one["falls"])
+    best = min(one["final"] for one in rates if one["falls"])
+    return bool(start - rate["final"] >= SHARE * (start - best))
+
+
 def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[str, Any]:
     """What the rates, lowest first, show together.
 
-    `usable` is the range around the best rate in which every rate tried falls ([low, high], None if none does); a
+    `usable` is the range around the best rate in which every rate tried learns ([low, high], None if none does); a
     pruned rate whose loss had not fallen yet is undecided and does not end the range;
     `paper_inside` whether the paper's rate lies in it (None when that cannot be said), `paper_factor` how many times
     too high (> 1) or too low (< 1) it is where it does not.
     """
     decided = [rate for rate in rates if rate["falls"] or rate["state"] != "pruned"]
-    falling = [place for place, rate in enumerate(decided) if rate["falls"]]
+    falling = [place for place, rate in enumerate(decided) if learns(rate, decided)]
     best = min(falling, key=lambda place: decided[place]["final"], default=None)
     usable: list[float] | None = None
     if best is not None:

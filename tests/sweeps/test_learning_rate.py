@@ -44,7 +44,7 @@ def test_what_cannot_be_decided_does_not_fall(losses: list[float]) -> None:
 
 
 def rate(value: float, falls: bool, final: float = 1.0, state: str = "complete") -> dict[str, Any]:
-    return {"rate": value, "falls": falls, "final": final, "state": state}
+    return {"rate": value, "falls": falls, "initial": 5.0, "final": final, "state": state}
 
 
 RATES = [
@@ -73,6 +73,12 @@ def test_where_the_papers_rate_lies(paper: float | None, inside: bool | None, fa
     assert found["usable"] == [1e-4, 1e-2] and found["best_rate"] == 1e-3
     assert (found["paper_inside"], found["summary"]) == (inside, words)
     assert found["paper_factor"] == (None if factor is None else pytest.approx(factor))
+
+
+def test_a_rate_far_too_low_makes_the_loss_fall_but_does_not_learn() -> None:
+    # 5 → 4.7 is far more than noise, and 7 % of what the best rate gets in the same updates
+    found = conclusion([rate(1e-5, True, 4.7), *RATES[1:]], 1e-3)
+    assert found["usable"] == [1e-4, 1e-2]
 
 
 def test_no_rate_learns() -> None:
