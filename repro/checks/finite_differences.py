@@ -65,6 +65,8 @@ def gradient_check(bench: Bench) -> Finding:
             if gradient is not None and float(gradient.norm()) > 0:
                 # half along the gradient, so that the derivative is large against rounding
                 direction = direction / direction.norm() + gradient / gradient.norm()
+                if float(direction.norm()) < 0.1:  # opposite, as the two directions of a single number can be
+                    direction = gradient / gradient.norm()
             direction = direction / direction.norm()
             by_backward = 0.0 if gradient is None else float((gradient * direction).sum())
             differences = []
@@ -80,7 +82,8 @@ def gradient_check(bench: Bench) -> Finding:
         name, by_backward, difference = max(wrong, key=lambda w: abs(w[1] - w[2]))
         ratio = by_backward / difference if difference else float("nan")
         return failed(
-            f"the gradient of {name} is not the derivative of the total; {len(wrong)} of {len(parameters)} tensors disagree",
+            f"the gradient of {name} is not the derivative of the total;"
+            f" {len(wrong)} of {len(parameters)} tensors disagree",
             expected=f"derivative {difference:.6g} along a random direction (central difference, step {STEPS[0]:g})",
             observed=f"{by_backward:.6g} by backward, {ratio:.4g} times as much",
             threshold=f"{AGREE:g} relative, plus rounding: eps / step",

@@ -117,8 +117,9 @@ def floor_of(bench: Bench, batch: Tensors) -> Floor:
 
 
 def colliding(bench: Bench, batch: Tensors, examples: int) -> Tensors:
-    """The batch with its first `examples` made to collide: all inputs of the first, except the causal one, which differs
-    after its first position. What comes first can then not be known, so the floor of the loss lies above its free one.
+    """The batch with its first `examples` made to collide: all get the inputs of the first, except the causal input.
+
+    That one differs after its first position. What comes first is then unknowable, and the floor above the free one.
 
     Without a declared property `causal` the batch is returned as it is.
     """

@@ -17,7 +17,10 @@ GROWTH = 1000.0
 
 @dataclass(frozen=True)
 class NonFinite:
-    """The first bad value. `kind`: "NaN", "infinity" or "growth"; `step`: "parameters", "batch", "forward", "loss", "backward"."""
+    """The first bad value.
+
+    `kind` is "NaN", "infinity" or "growth"; `step` is "parameters", "batch", "forward", "loss" or "backward".
+    """
 
     module: str
     tensor: str
@@ -61,13 +64,13 @@ def find_first(
     loss: Any,
     forward: Callable[..., Mapping[str, torch.Tensor]] | None = None,
 ) -> NonFinite | None:
-    """The first non-finite value of one forward, loss and backward of `batch`; growth if nothing is non-finite; else None.
+    """The first non-finite value of one forward, loss and backward of `batch`; growth if all is finite; else None.
 
     Args:
         model: an `nn.Module` called by the names of its parameters, or {name: module} (each is called with the batch).
         batch: named tensors.
         loss: called by the names of its parameters with batch and outputs, gives terms with `total`; None skips it.
-        forward: `forward(model, batch)` → named outputs; without it outputs are named `output` (or by the dict returned).
+        forward: `forward(model, batch)` → named outputs; without it one tensor is called `output`.
 
     `.grad` of the parameters, their values and the modes stay as they are; random numbers are drawn as in any forward.
     """
@@ -196,7 +199,8 @@ def made(
     if kind == "growth":
         what = f"{tensor} of {name or 'the model'} has rms {rms(value):.3g}, over {GROWTH:,.0f} times that of its input"
     else:
-        what = f"{tensor} of {name or 'the model'} ({type(module).__name__}): {share:.1%} of {tuple(value.shape)} is {kind}{entering}"
+        what = f"{tensor} of {name or 'the model'} ({type(module).__name__}): "
+        what += f"{share:.1%} of {tuple(value.shape)} is {kind}{entering}"
     return NonFinite(name, tensor, kind, step, what, location_of(module), replay_lines(step, name))
 
 

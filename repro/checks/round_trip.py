@@ -230,7 +230,7 @@ def resume(bench: Bench) -> Finding:
     threshold = "bit for bit: the generator's state is restored, so dropout repeats too"
     if not has_state(session.data):
         return not_run(
-            "data has no state_dict and load_state_dict: its position cannot be saved, so batches after a restart differ",
+            "data has no state_dict and load_state_dict: its position cannot be saved",
             component="data",
         )
     for k in range(AFTER):
@@ -265,7 +265,8 @@ def resume(bench: Bench) -> Finding:
         differing = equal(whole.parameters[n], continued.parameters[k])
         if differing:
             return failed(
-                f"after update {n + 1}, {len(differing)} of {len(continued.parameters[k])} tensors differ from the unbroken run",
+                f"after update {n + 1}, {len(differing)} of {len(continued.parameters[k])} tensors"
+                " differ from the unbroken run",
                 expected="identical parameters: same weights, same batches, same learning rate, same random numbers",
                 observed=f"first {differing[0]}",
                 threshold=threshold,

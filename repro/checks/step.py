@@ -179,7 +179,7 @@ def one_step_closed_form(bench: Bench) -> Finding:
                 + f"; {len(wrong)} parameter(s) differ",
                 expected=f"change {expected:.9g} (float64 oracle of {kind}, repro/oracles/optimisers.py)",
                 observed=f"change {observed:.9g}",
-                threshold=f"{closed_form_limit(bench):.1e} of the largest change of the tensor (half of the digits of {bench.dtype}),"
+                threshold=f"{closed_form_limit(bench):.1e} of the largest change (half of the digits of {bench.dtype}),"
                 f" plus rounding of the parameter; the largest difference is {error:.1e} of it",
                 location=one.location,
                 likely=step_pattern(bench, one, kind, number),
@@ -288,7 +288,7 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
 
 @check(phase="training", family="step", component="training")
 def all_parameters_updated(bench: Bench) -> Finding:
-    """The optimiser holds every trainable parameter of this model, and each that has a gradient moves; frozen ones stay.
+    """The optimiser holds every trainable parameter of this model; each with a gradient moves, frozen ones stay.
 
     Broken: the loss stays flat, or part of the model never learns.
     Likely: the optimiser holds the parameters of another model object | parameters were created or replaced after
@@ -356,7 +356,8 @@ def all_parameters_updated(bench: Bench) -> Finding:
             likely=("warm-up off by one: the schedule counts updates from 0, so the first rate is 0",),
         )
     return passed(
-        f"{len(moved)} of {len(recording.trainable)} trainable parameters move, {len(recording.frozen)} frozen ones stay"
+        f"{len(moved)} of {len(recording.trainable)} trainable parameters move,"
+        f" {len(recording.frozen)} frozen ones stay"
     )
 
 

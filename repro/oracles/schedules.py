@@ -22,7 +22,7 @@ def milestones(step: int, base: float, at: Sequence[int], factor: float = 0.1) -
 
 
 def cosine(step: int, base: float, updates: int, floor: float = 0.0) -> float:
-    """Half a cosine from `base` at the first update towards `floor` after the last (Loshchilov & Hutter 2017, eq. 5)."""
+    """Half a cosine from `base` at the first update to `floor` after the last (Loshchilov & Hutter 2017, eq. 5)."""
     return floor + (base - floor) * 0.5 * (1 + math.cos(math.pi * (step - 1) / updates))
 
 
