@@ -21,6 +21,9 @@ COMMANDS = {
     "list": "list the papers, their data sets and what they report",
     "status": "show how far each paper has come, and what runs now",
     "new": "write the files of a paper of your own, each saying what to write in it",
+    "session": "the page of a step: its goal, your code, questions, likely bugs, what comes next",
+    "quiz": "ask the checkpoint questions, and keep what you answered",
+    "watch": "check the step that you write again at every save, with hints when you ask",
     "report": "rebuild the report of a run and print its verdicts",
 }
 

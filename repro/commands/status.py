@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from repro.commands.help import Parser, settings
+from repro.commands.progress import lines as progress_lines
+from repro.commands.progress import mark_explained, progress
 from repro.commands.words import MARKS, ago, printable
 from repro.configuration.secrets import mask_text
-from repro.errors import ExitCode
+from repro.errors import ConfigError, ExitCode
 from repro.findings import Gate
 from repro.phases import ORDER
 from repro.tracking.files import read_json
@@ -26,6 +28,7 @@ from repro.tracking.run_folder import RunFolder, find_run, list_runs
 EXAMPLES = (
     "status",
     "status paper=transformer",
+    "status paper=my_paper --explained model.py",
     "status run=3f9a1c",
     "status runs_folder=/scratch/runs --json",
 )
@@ -34,6 +37,13 @@ EXAMPLES = (
 def main(words: list[str]) -> ExitCode:
     parser = Parser("status", __doc__ or "", EXAMPLES)
     parser.overrides("paper=<name>, run=<id, its beginning, or folder>, runs_folder=<folder>")
+    parser.add_argument(
+        "--explained",
+        action="append",
+        default=[],
+        metavar="file",
+        help="mark a source file of paper=… as explained, line by line, as it is now; an edit clears the mark",
+    )
     parser.json("a JSON object with every run instead of text")
     arguments = parser.parse_intermixed_args(words)
     given = settings(arguments.overrides, ("run", "paper", "runs_folder"), "status")
@@ -42,10 +52,18 @@ def main(words: list[str]) -> ExitCode:
         folders = [find_run(given["run"], runs_folder)]
     else:
         folders = list_runs(runs_folder, given.get("paper"))
+    if arguments.explained:
+        if "paper" not in given or not folders:
+            raise ConfigError(
+                "--explained: it needs paper=<name> of a paper that has run.", "See python -m repro status."
+            )
+        for path in mark_explained(folders[0], arguments.explained):
+            print(printable(f"{path}: explained as it is now"))
     if arguments.json:
-        print(mask_text(json.dumps({"runs": [describe(folder) for folder in folders]}, indent=2)))
+        papers = {paper: progress(runs) for paper, runs in by_paper(folders).items()}
+        print(mask_text(json.dumps({"runs": [describe(folder) for folder in folders], "papers": papers}, indent=2)))
     else:
-        print(printable(mask_text(as_text(folders, Path(runs_folder)))))
+        print(printable(mask_text(as_text(folders, Path(runs_folder), whole="paper" in given))))
     return ExitCode.OK
 
 
@@ -115,8 +133,19 @@ def sweep(name: str, study: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def as_text(folders: list[RunFolder], runs_folder: Path) -> str:
-    """The latest run of each paper on a line, with what it does or what failed below; older runs are counted."""
+def by_paper(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
+    """The runs of each paper, the one touched last first."""
+    found: dict[str, list[RunFolder]] = {}
+    for folder in folders:
+        found.setdefault(folder.paper, []).append(folder)
+    return found
+
+
+def as_text(folders: list[RunFolder], runs_folder: Path, whole: bool = False) -> str:
+    """The latest run of each paper on a line, with what it does or what failed below; older runs are counted.
+
+    `whole` tells every gotcha, and what is left to do for each of the four criteria.
+    """
     if not folders:
         return (
             f"No run yet in {runs_folder.resolve()}. Start one: python -m repro run paper=<name> (python -m repro list)"
@@ -139,7 +168,8 @@ def as_text(folders: list[RunFolder], runs_folder: Path) -> str:
         line += [f"run {run['run']} {ago(seen.total_seconds())}"]
         line += [f"{counts[paper] - 1} older"] if counts[paper] > 1 else []
         lines.append(f"{paper:<{width}}  {'   '.join(part for part in line if part)}")
-        lines += [f"{'':<{width}}  {text}" for text in below(run)]
+        further = progress_lines(progress(by_paper(folders)[paper]), paper, whole)
+        lines += [f"{'':<{width}}  {text}" for text in (*below(run), *further)]
     return "\n".join(lines)
 
 

@@ -26,6 +26,15 @@ EXCLUDED = (
     "launcher",
     "sweep",
     "when",  # already applied
+    "paper.title",  # what is said of the paper, or asked, changes no result
+    "paper.core_algorithm",
+    "paper.stripped_away",
+    "paper.components",
+    "paper.tricky_parts",
+    "paper.deviations",
+    "paper.compute",
+    "type.questions",
+    "type.generic.questions",
     "reproduction.systems",
     "reproduction.seeds",
     "reproduction.max_seeds",

@@ -49,7 +49,7 @@ class PropertyDeclaration:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A named change of the configuration, with what the paper says it does; `own` marks one that is the person's idea."""
+    """A named change of the configuration, with what the paper says it does; `own` marks the person's own idea."""
 
     name: str
     changes: dict[str, Any]

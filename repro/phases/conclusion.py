@@ -29,12 +29,22 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     judged = judge_run(context)
     code = exit_code_of(context, names, gate_open, judged.exit_code)
     context.folder.write_verdict({**judged.to_json(), "exit_code": int(code)})
+    write_sessions(context)
     build(context.folder.root)
     mirror(context)
     colour = sys.stdout.isatty()
     width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     context.display.note(render(collect(context.folder.root), folder=context.folder.root, width=width, colour=colour))
     return code
+
+
+def write_sessions(context: PhaseContext) -> None:
+    """Keep the session page of every step; the report shows them."""
+    from repro.configuration.folders import options
+    from repro.session.keep import write_all
+
+    config_file = options("paper").get(context.composed.choices.get("paper", ""))
+    write_all(context.paper, context.folder, context.table.hash if context.table else "", config_file)
 
 
 def exit_code_of(context: PhaseContext, names: list[str], gate_open: bool, of_rows: ExitCode) -> ExitCode:

@@ -161,6 +161,11 @@ def every_target(paper: Paper) -> dict[str, str]:
     return found
 
 
+def paper_sources(paper: Paper) -> set[Path]:
+    """Every source file of the paper's components and pieces."""
+    return {path for target in every_target(paper).values() for path in source_files(target)}
+
+
 def source_fingerprint(paper: Paper) -> str:
     """Fingerprint of all the person's files that training and evaluation can touch."""
     files: set[Path] = set()

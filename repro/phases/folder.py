@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro import __version__
+from repro.configuration.deltas import leaves_of
+from repro.contract.components import relative
 from repro.contract.paper import Paper
+from repro.phases.fingerprints import paper_sources
+from repro.questions import load_questions
 from repro.reference import Table, load_table
 from repro.tracking.run_folder import RunFolder
 
@@ -31,9 +35,27 @@ def open_folder(composed: Composed, paper: Paper, command: str) -> RunFolder:
         "command": command_of(command, composed.typed),
         "overrides": composed.typed,
         "harness_version": __version__,
+        # what `status` needs without composing the configuration anew or importing a component
+        "sources": sorted(relative(str(path)) for path in paper_sources(paper)),
+        "questions": [question.id for question in load_questions(paper)],
+        "own_variations": [name for name, ablation in paper.ablations.items() if ablation.own],
+        "variation": variation_of(composed, paper),
     }
     config = OmegaConf.to_yaml(masked(composed.config))
     return RunFolder.create(paper.settings["runs_folder"], paper.name, run_id(composed.config), description, config)
+
+
+def variation_of(composed: Composed, paper: Paper) -> str:
+    """The person's own variation that this run is: every change of it was typed, and holds; "" for none."""
+    from omegaconf import OmegaConf
+
+    typed = {override.partition("=")[0].lstrip("+") for override in composed.overrides}
+    for name, ablation in paper.ablations.items():
+        changes = leaves_of(ablation.changes)
+        holds = all(OmegaConf.select(composed.config, key) == value for key, value in changes.items())
+        if ablation.own and set(changes) <= typed and holds:
+            return name
+    return ""
 
 
 def command_of(command: str, typed: list[str]) -> str:

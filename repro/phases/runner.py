@@ -14,7 +14,7 @@ from repro.contract.paper import Paper
 from repro.errors import ComponentError, ConfigError, ExitCode
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.context import PhaseContext
-from repro.phases.fingerprints import phase_fingerprint
+from repro.phases.fingerprints import paper_sources, phase_fingerprint
 from repro.phases.to_do import ToDo, awaited_now_written, component_at, evidence_of, to_do
 from repro.questions import progress_of
 
@@ -103,7 +103,7 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
     seconds = round(time.perf_counter() - start, 3)
     evidence = replace(evidence, seconds=seconds, fingerprint="" if partial else fingerprint)
     if not partial:
-        context.folder.write_evidence(evidence)
+        context.folder.write_evidence(evidence, paper_sources(context.paper))
     context.display.phase_finished(evidence)
     return evidence
 

@@ -11,6 +11,7 @@ from typing import Any
 from repro.errors import ReproError
 from repro.report import tree
 from repro.report.numbers import significant
+from repro.session.keep import read as read_pages
 from repro.tracking.files import read_json
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
@@ -70,6 +71,7 @@ def collect(folder: Path) -> tree.Report:
             key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered
         },
         source=source.name if source else "",
+        sessions=tuple(read_pages(folder)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from repro.report import html_evidence, html_figures, html_results, strips, tree, words
+from repro.report import html_evidence, html_figures, html_results, html_session, strips, tree, words
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import duration, plural
 
@@ -27,6 +27,7 @@ def render(report: tree.Report) -> str:
         html_results.analogues(report, names),
         html_evidence.audit(report, names),
         html_evidence.phases(report, names),
+        html_session.sessions(report, names),
         html_evidence.repeat(report, names),
     ]
     shown = [section for section in sections if section is not None]

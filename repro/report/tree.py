@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro.session.page import Page
+
 #: The seven verdicts in the order in which tallies and legends show them, with the word a reader sees.
 VERDICTS = {
     "match": "match",
@@ -272,6 +274,7 @@ class Report:
     edits: tuple[tuple[str, str, str], ...] = ()  # of the seed budget after results: (key, registered, now)
     registered: dict[str, str] = field(default_factory=dict)  # hash, time and source of the registered table
     source: str = ""
+    sessions: tuple[Page, ...] = ()  # the page of each step, where the run kept them
 
     @property
     def results(self) -> tuple[Row, ...]:

@@ -12,10 +12,11 @@ older folder.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,22 +120,41 @@ class RunFolder:
 
     # --- evidence
 
-    def write_evidence(self, evidence: Evidence) -> None:
-        """Writes evidence/<phase>.json and adds one line to evidence/history.jsonl."""
+    def write_evidence(self, evidence: Evidence, sources: Iterable[Path] = ()) -> None:
+        """Writes evidence/<phase>.json and adds one line to evidence/history.jsonl.
+
+        `sources` are the files that the evidence is about: kept once each, so that it can be said what changed between
+        a check that failed and the same check passed.
+        """
         record = evidence.to_json()
         record["created"] = record["created"] or now()
         write_json(self.root / "evidence" / f"{evidence.phase}.json", record)
-        failed = [f.check for f in evidence.findings if f.outcome in (Outcome.FAILED, Outcome.ERROR)]
+        failed = sorted({f.check for f in evidence.findings if f.outcome in (Outcome.FAILED, Outcome.ERROR)})
+        passed = {f.check for f in evidence.findings if f.outcome in (Outcome.PASSED, Outcome.WARNED)}
         append_line(
             self.root / "evidence" / "history.jsonl",
             {
                 "phase": evidence.phase,
                 "outcome": evidence.outcome,
                 "failed": failed,
+                "passed": sorted(passed - set(failed)),
+                "sources": self._keep_sources(sources),
                 "created": record["created"],
                 "fingerprint": evidence.fingerprint,
             },
         )
+
+    def _keep_sources(self, sources: Iterable[Path]) -> dict[str, str]:
+        """Name → digest of each file; its text lies in evidence/sources/<digest>."""
+        kept = {}
+        for path in sorted(sources):
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()[:12]
+            kept[os.path.join(path.parent.name, path.name)] = digest
+            place = self.root / "evidence" / "sources" / digest
+            if not place.exists():
+                write_text(place, content.decode("utf-8", "replace"))
+        return kept
 
     def read_evidence(self, phase: str) -> Evidence | None:
         """The newest evidence of a phase, None where it has not run."""

@@ -1,0 +1,48 @@
+"""`session`: the page of a step as Markdown: goal, prerequisites, your code beside its shapes, questions, checks, bugs.
+
+Without step=… it is the first step that has not passed. The page is also kept in the run folder, and is in the report.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from repro.commands.help import Parser
+from repro.commands.stepping import opened
+from repro.commands.words import printable
+from repro.configuration.folders import options
+from repro.configuration.secrets import mask_text
+from repro.errors import ExitCode
+
+EXAMPLES = (
+    "session paper=transformer",
+    "session paper=transformer step=loss",
+    "session paper=my_paper > today.md",
+)
+
+
+def main(words: list[str]) -> ExitCode:
+    parser = Parser("session", __doc__ or "", EXAMPLES)
+    parser.overrides("paper=<name>, step=<phase>, and whatever the run was given, such as scale=smoke")
+    parser.json("a JSON object instead of Markdown")
+    given = parser.parse_intermixed_args(words)
+    step, paper, composed, place = opened(given.overrides, "session")
+    from repro.phases.folder import read_table
+    from repro.session.build import build_page, current_step, valid_evidence
+    from repro.session.keep import write
+    from repro.session.markdown import render
+    from repro.tracking.run_folder import RunFolder
+
+    folder = RunFolder(place)
+    table = read_table(paper)
+    valid = valid_evidence(paper, folder, table.hash if table else "")
+    config_file = options("paper").get(composed.choices["paper"])
+    page = build_page(step or current_step(valid), paper, folder, valid, config_file)
+    path = write(page, folder.root)
+    if given.json:
+        print(mask_text(json.dumps(page.to_json(), indent=2, ensure_ascii=False)))
+    else:
+        print(printable(mask_text(render(page))))
+    print(printable(f"Kept as {path}", sys.stderr), file=sys.stderr)
+    return ExitCode.OK
