@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
+from repro.checks.registry import run_check
 from repro.configuration.compose import compose
+from repro.contract.bench import Bench
 from repro.contract.paper import Paper
+from repro.findings import Outcome
 from repro.phases.facts import parameters
 from repro.phases.systems import systems_of
 from repro.questions import load_questions
@@ -70,3 +75,49 @@ def test_every_system_passes_every_gate(tmp_path: Path) -> None:
         checked = {finding["details"].get("system") for finding in evidence[phase]["findings"]}
         assert checked == {"logistic", "mlp", "cnn", "gru"}
     assert {f["details"].get("system") for f in evidence["data"]["findings"]} == {"logistic", "logistic_shuffled"}
+
+
+def findings_of(check: str, changes: dict[str, object]) -> list[Outcome]:
+    """Outcomes of a declared property, with the paper changed as a person's slip would."""
+    paper = Paper.from_config(compose(["paper=mnist1d"]).with_changes(changes).config)
+    options = next(declared.options for declared in paper.properties if declared.name == check)
+    return [finding.outcome for finding in run_check(check, Bench(paper), options)]
+
+
+@pytest.mark.parametrize(
+    "check, changes, outcome",
+    [
+        ("residual", {"architecture": "mlp"}, Outcome.PASSED),
+        ("residual", {"architecture": "mlp", "architectures.mlp.model.residual": False}, Outcome.FAILED),
+        ("parameter_count", {"architecture": "gru"}, Outcome.PASSED),
+        ("train_shuffled", {}, Outcome.PASSED),
+        ("train_shuffled", {"data.order": "shuffled"}, Outcome.PASSED),
+        ("standardised", {"data.positions": "shuffled"}, Outcome.PASSED),
+    ],
+)
+def test_declared_properties_tell_right_from_wrong(check: str, changes: dict[str, object], outcome: Outcome) -> None:
+    assert set(findings_of(check, changes)) == {outcome}
+
+
+@pytest.mark.parametrize("declared, real", [("fixed", "shuffled"), ("shuffled", "fixed")])
+def test_another_order_than_declared_is_caught(declared: str, real: str) -> None:
+    paper = Paper.from_config(compose(["paper=mnist1d", f"data.order={real}"]).config)
+    found = run_check("train_shuffled", Bench(paper), {"order": declared})
+    assert [finding.outcome for finding in found] == [Outcome.FAILED]
+
+
+def test_a_fixed_order_class_by_class_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    from repro.papers.mnist1d.data import MNIST1D
+
+    whole = MNIST1D.batches
+
+    def sorted_by_digit(self: MNIST1D, split: str) -> Iterator[dict[str, Tensor]]:
+        signals, digits = self.splits[split]
+        order = digits.argsort(stable=True)
+        self.splits = {**self.splits, split: (signals[order], digits[order])}
+        return whole(self, split)
+
+    monkeypatch.setattr(MNIST1D, "batches", sorted_by_digit)
+    paper = Paper.from_config(compose(["paper=mnist1d"]).config)
+    found = run_check("train_shuffled", Bench(paper), {"order": "fixed"})
+    assert [finding.summary for finding in found] == ["training comes sorted by digit"]
