@@ -31,6 +31,7 @@ class PhaseContext:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)
     opened_pool: Pool | None = None
+    found_code_folder: Path | None = None
     benches: dict[str, Bench] = field(default_factory=dict)
 
     @property
@@ -65,7 +66,12 @@ class PhaseContext:
         return self.opened_pool
 
     def code_folder(self) -> Path:
-        """code/<source fingerprint>/ of the paper's present sources, where the results of training lie."""
+        """code/<source fingerprint>/ of the paper's sources, where the results of training lie.
+
+        Found once a run: a file that is edited meanwhile must not split one run's results over two folders.
+        """
         from repro.sweeps.processes import code_folder
 
-        return code_folder(self.composed, self.folder, self.pool().threads)
+        if self.found_code_folder is None:
+            self.found_code_folder = code_folder(self.composed, self.folder, self.pool().threads)
+        return self.found_code_folder
