@@ -54,16 +54,12 @@ def decide_claim(
     return decide_sign(pairs, expect, direction, (1 - confidence) / rows, looks)
 
 
-def decide_sign(
-    pairs: Array, expect: str, direction: str, level: float, looks: tuple[int, ...] | None
-) -> ValueVerdict:
+def decide_sign(pairs: Array, expect: str, direction: str, level: float, looks: tuple[int, ...] | None) -> ValueVerdict:
     """Whether the mean difference has the sign that the paper's statement implies."""
     n, mean = len(pairs), float(np.mean(pairs))
     expected = (1 if direction == "higher" else -1) * (1 if expect == "helps" else -1)
     if n == 1:
-        return ValueVerdict(
-            Verdict.INCONCLUSIVE, "one pair has no spread", mean, n=1, difference=mean, more_seeds=2
-        )
+        return ValueVerdict(Verdict.INCONCLUSIVE, "one pair has no spread", mean, n=1, difference=mean, more_seeds=2)
     nominal = nominal_level(n, looks, level)
     summary = summarise(pairs, Scale())
     spread = float(summary.spread)

@@ -238,9 +238,7 @@ def further_seeds(mean: float, spread: float, n: int, low: float, high: float, l
     return int(m[enough][0]) - n if enough.any() else None
 
 
-def chance_to_decide(
-    mean: Array, spread: Array, n: int, most: int, low: float, high: float, level: float
-) -> Array:
+def chance_to_decide(mean: Array, spread: Array, n: int, most: int, low: float, high: float, level: float) -> Array:
     """Predictive chance that a row is decided once `most` seeds are there, given what the first n say; any shape.
 
     The mean of all is predicted by Student's t around ours (flat prior); the final interval has our spread. At the
