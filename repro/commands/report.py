@@ -1,6 +1,10 @@
 """`report`: rebuild the report of a run from its files and print its verdicts.
 
 Without run=… it takes the run touched last. The exit code is that of the run's verdict.
+
+runs=[a,b,…] puts the seeds of several runs together and judges them as one; what ran another configuration or other
+code is left out and named. against=<run> compares run=<run> with it, row by row. record=<row> writes the curve of an
+accepted run into the paper's reference table: the id of a row, or split.metric such as validation.loss.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from repro.commands.failures import working_in
 from repro.commands.help import Parser, settings
 from repro.commands.words import printable
 from repro.configuration.secrets import mask_text
-from repro.errors import ExitCode
+from repro.errors import ConfigError, ExitCode
 from repro.findings import Gate
 from repro.tracking.run_folder import RunFolder, find_run, list_runs
 
@@ -22,21 +26,36 @@ EXAMPLES = (
     "report paper=transformer",
     "report run=3f9a1c",
     "report run=runs/transformer/3f9a1c0b12ab --json",
+    "report paper=transformer 'runs=[3f9a1c,/scratch/node2/runs/transformer/3f9a1c0b12ab]'",
+    "report run=3f9a1c against=77be02",
+    "report run=3f9a1c record=validation.loss",
 )
+KEYS = ("run", "paper", "runs_folder", "runs", "against", "record")
 
 
 def main(words: list[str]) -> ExitCode:
     parser = Parser("report", __doc__ or "", EXAMPLES)
-    parser.overrides("run=<id, its beginning, or folder>, paper=<name>, runs_folder=<folder>")
+    parser.overrides(
+        "run=<id, its beginning, or folder>, paper=<name>, runs_folder=<folder>, runs=[<run>,<run>], against=<run>, "
+        "record=<row, or split.metric>"
+    )
     parser.json("print report.json instead of the table")
     arguments = parser.parse_intermixed_args(words)
-    given = settings(arguments.overrides, ("run", "paper", "runs_folder"), "report")
-    folder = choose(given)
+    given = settings(arguments.overrides, KEYS, "report")
+    alone = [key for key in ("runs", "against", "record") if key in given]
+    if len(alone) > 1 or ("runs" in given and "run" in given):
+        raise ConfigError(f"report: {', '.join(alone or ['runs', 'run'])} cannot be given together.", "One at a time.")
+    if "against" in given:
+        return against(given, arguments.json)
+    folder = put_together(given) if "runs" in given else choose(given)
     working_in(folder.root)
+    if "record" in given:
+        return record(folder, given["record"])
     from repro.report import build
     from repro.report.collect import collect
     from repro.report.terminal import render
 
+    explain(folder)
     paths = build(folder.root)
     if arguments.json:
         print(mask_text(Path(paths["json"]).read_text(encoding="utf-8")))
@@ -45,6 +64,61 @@ def main(words: list[str]) -> ExitCode:
         width = min(shutil.get_terminal_size((100, 24)).columns, 140)
         print(printable(mask_text(render(collect(folder.root), folder=folder.root, width=width, colour=colour))))
     return code_of(folder)
+
+
+def explain(folder: RunFolder) -> None:
+    """Look for causes of gaps again: a study, or another run, may have measured one since the verdict was written."""
+    from repro.phases.causes import refresh
+    from repro.phases.several import as_judged
+
+    if not folder.verdict.get("gaps"):
+        return
+    try:
+        context = as_judged(folder)
+    except ConfigError:
+        return  # the table is not on this machine: the report shows what the verdict said
+    refresh(context)
+
+
+def put_together(given: dict[str, str]) -> RunFolder:
+    """The folder in which the seeds of several runs are judged as one; what was left out is printed."""
+    from repro.phases.several import together
+
+    text = given["runs"].strip()
+    names = [name.strip().strip("'\"") for name in text.removeprefix("[").removesuffix("]").split(",")]
+    runs_folder = given.get("runs_folder", "runs")
+    folders = [find_run(name, runs_folder) for name in names if name]
+    folder, _, excluded = together(folders, Path(runs_folder), given.get("paper", ""))
+    for one in excluded:
+        # not on stdout, which with --json holds one document
+        print(printable(mask_text(f"left out: {one.what} ({one.contains}): {one.why}")), file=sys.stderr)
+    return folder
+
+
+def against(given: dict[str, str], as_json: bool) -> ExitCode:
+    """Print how the run differs from another; the code is that of the run, as `report` alone would give."""
+    from repro.report.against import compare, render
+    from repro.tracking.files import dumps
+
+    folder = choose(given)
+    other = find_run(given["against"], given.get("runs_folder", "runs"))
+    found = compare(folder.root, other.root)
+    if as_json:
+        print(mask_text(dumps(found.to_json(), indent=1)))
+    else:
+        width = min(shutil.get_terminal_size((100, 24)).columns, 140)
+        print(printable(mask_text(render(found, width))))
+    return code_of(folder)
+
+
+def record(folder: RunFolder, name: str) -> ExitCode:
+    """Write the curve of an accepted run into its paper's reference table."""
+    from repro.report.record import record_curve
+
+    found = record_curve(folder, name)
+    print(f"Recorded {found.id}: {len(found.points)} points, tolerance ±{found.tolerance:g}, in {found.path}")
+    print(printable(found.reason))
+    return ExitCode.OK
 
 
 def choose(given: dict[str, str]) -> RunFolder:

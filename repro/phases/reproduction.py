@@ -8,8 +8,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from repro.findings import Evidence, Finding, Outcome
+from repro.phases import looks as register
 from repro.phases.context import PhaseContext
 from repro.phases.gate import conclude
+from repro.phases.off_course import Course
 from repro.phases.systems import System, systems_of
 from repro.phases.verdict import judge_run
 
@@ -29,15 +31,14 @@ def run(context: PhaseContext) -> Evidence:
     findings: dict[str, Finding] = {}
     seeds: list[int] = []
     wanted = systems
+    looks = register_looks(context, count, most)
     while True:
-        batch = (
-            list(range(first + len(seeds), first + count))
-            if len(seeds) < count
-            else next_seeds(context, first, len(seeds), most)
-        )
+        aim = count if len(seeds) < count else looks.after(len(seeds), most)
+        batch = list(range(first + len(seeds), first + aim))
         seeds += batch
         for finding in train_seeds(context, wanted, batch, seeds):
             findings[finding.check] = finding
+        register.judge(context.code_folder(), len(seeds))
         wanted = undecided_systems(context, systems) if len(seeds) < most else []
         if not wanted:
             break
@@ -48,10 +49,9 @@ def run(context: PhaseContext) -> Evidence:
     return conclude("reproduction", context, list(findings.values()), summary=summary_of(context, systems, seeds))
 
 
-def next_seeds(context: PhaseContext, first: int, trained: int, most: int) -> list[int]:
-    """The next batch: as many seeds as there are free workers."""
-    size = min(context.pool().workers, most - trained)
-    return list(range(first + trained, first + trained + size))
+def register_looks(context: PhaseContext, count: int, most: int) -> register.Looks:
+    """The looks of this code's seeds, planned in batches of the workers that are free when the first seed begins."""
+    return register.register(context.code_folder(), count, context.pool().workers, most)
 
 
 def register_table(context: PhaseContext) -> None:
@@ -109,11 +109,16 @@ def train_seeds(
     tasks = [seed_task(context, system, seed) for seed in batch for system in systems]
     at: dict[str, tuple[int, int]] = {}
     latest: dict[str, Any] = {}
+    confidence = float(context.settings["reproduction"]["confidence"])
+    course = Course(context.table, context.settings, context.code_folder(), confidence, context.display.note)
+    # seeds of earlier batches count too where a curve is compared over seeds
+    processes = {system.process(seed): system.name for seed in all_seeds for system in systems}
 
     def on_event(event: Event) -> None:
         if not isinstance(event, events.Progress):
             return
         at[event.task] = (event.update, event.updates)
+        course.look(event.task, event.update, processes)
         latest.update(event=event)
         done = sum(update for update, _ in at.values())
         total = max(1, event.updates) * len(tasks)
@@ -127,6 +132,9 @@ def train_seeds(
     ended = context.pool().run(tasks, on_event)
     findings = []
     for name, event in ended.items():
+        if isinstance(event, events.Finished):
+            # a process says how far it is before it evaluates: the last evaluation comes after its last word
+            course.look(name, int(context.settings["reproduction"]["updates"]), processes)
         if isinstance(event, events.Interrupted):
             raise Interrupted(f"{name} was interrupted.", "The same command resumes it.")
         if isinstance(event, events.Diverged | events.Failed):
@@ -161,7 +169,11 @@ def undecided_systems(context: PhaseContext, systems: Sequence[System]) -> list[
     """The systems that have a row which more seeds can still decide."""
     from repro.verdict.outcome import Verdict
 
-    names = {row.system for row in judge_run(context).rows if row.verdict == Verdict.INCONCLUSIVE and row.more_seeds}
+    names = {
+        row.system
+        for row in judge_run(context, whole=False).rows
+        if row.verdict == Verdict.INCONCLUSIVE and row.more_seeds
+    }
     return [system for system in systems if system.name in names]
 
 

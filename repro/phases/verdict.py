@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from repro.errors import ExitCode
-from repro.phases.context import PhaseContext
+from repro.findings import Evidence
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number
+from repro.tracking.run_folder import RunFolder
+from repro.verdict.outcome import TESTED
 from repro.verdict.rows import FULL, Measured, Measurement, Row, judge
 from repro.verdict.statistic import statistic_of
+
+if TYPE_CHECKING:
+    from repro.phases.looks import Looks
+    from repro.reference.schema import Table
 
 KIND = "reproduction"
 
@@ -19,25 +25,65 @@ KIND = "reproduction"
 Courses = dict[tuple[str, str], dict[float, float]]
 
 
+class Judgeable(Protocol):
+    """What a verdict is made from: a phase's context, or the same read from files alone."""
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+    @property
+    def folder(self) -> RunFolder: ...
+
+    @property
+    def table(self) -> Table | None: ...
+
+    @property
+    def evidence(self) -> Mapping[str, Evidence]: ...
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """A run as its folder holds it: nothing is imported, so a report can be judged anywhere."""
+
+    settings: dict[str, Any]
+    folder: RunFolder
+    table: Table | None
+    evidence: Mapping[str, Evidence]
+
+
 @dataclass(frozen=True)
 class Judged:
-    """Every row of the table, what the outputs say of them, and the exit code that says the same to a script."""
+    """Every row of the table, what the outputs say of them, and the exit code that says the same to a script.
+
+    `edits` by row and `other_edits` list what was changed after the first seed; `gaps` what may explain a mismatch.
+    """
 
     rows: tuple[Row, ...]
     sentences: tuple[str, ...]
     exit_code: ExitCode
+    edits: Mapping[str, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
+    other_edits: tuple[tuple[str, str, str], ...] = ()
+    gaps: tuple[Mapping[str, Any], ...] = ()
+    gap_sentence: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
             "sentence": self.sentences[0],
             "sentences": list(self.sentences),
-            "rows": [row.to_json() for row in self.rows],
+            "rows": [{**row.to_json(), "edits": self.edits.get(row.id, ())} for row in self.rows],
+            "edits": self.other_edits,
+            "gaps": list(self.gaps),
+            "gap_sentence": self.gap_sentence,
             "exit_code": int(self.exit_code),
         }
 
 
-def judge_run(context: PhaseContext) -> Judged:
-    """Judge the newest results of the run, all of one source fingerprint and one resolved config."""
+def judge_run(context: Judgeable, whole: bool = True) -> Judged:
+    """Judge the newest results of the run, all of one source fingerprint and one resolved config.
+
+    `whole` also looks for causes of gaps, which reads the folders of other runs; while seeds are added it is not asked.
+    """
+    from repro.phases import looks as registered_looks
     from repro.reference.audit import audit
     from repro.verdict.sentence import exit_code, sentences
 
@@ -45,20 +91,60 @@ def judge_run(context: PhaseContext) -> Judged:
     if context.table is None:
         return Judged((), ("The paper has no reference table, so nothing can be compared.",), ExitCode.UNDECIDED)
     confidence = float(settings["confidence"])
-    rows = judge(context.table, measured(context), audit(context.table), confidence)
+    looks = registered_looks.read(context.folder)
+    taken = measured(context, looks)
+    rows = with_looks(judge(context.table, taken, audit(context.table), confidence), looks, confidence)
     place = (context.settings.get("dataset") or {}).get("title") or "another setting than the paper's"
-    return Judged(tuple(rows), tuple(sentences(rows, place)), exit_code(rows, settings.get("require") or ()))
+    said = sentences(rows, place)
+    code = exit_code(rows, settings.get("require") or ())
+    if not whole:
+        return Judged(tuple(rows), tuple(said), code)
+    return explained(context, Judged(tuple(rows), tuple(said), code))
 
 
-def measured(context: PhaseContext) -> Measured:
+def explained(context: Judgeable, judged: Judged) -> Judged:
+    """The verdict with what was edited since the first seed and what may cause its gaps."""
+    from repro.phases.causes import gaps_of, main_sentence
+    from repro.reference.schema import record_json
+    from repro.verdict import registration
+
+    assert context.table is not None
+    registered = context.folder.registered_table
+    records = [record_json(record) for record in context.table.records]
+    edits = registration.row_edits(registered, records)
+    others = (
+        *registration.removed(registered, records),
+        *registration.budget_edits(registered, context.settings["reproduction"]),
+    )
+    gaps = gaps_of(context, judged.rows)
+    first, *rest = judged.sentences
+    main = main_sentence(gaps, judged.rows)
+    said = [first, main, *rest, registration.sentence(edits, others)]
+    return replace(
+        judged,
+        sentences=tuple(sentence for sentence in said if sentence),
+        edits=edits,
+        other_edits=others,
+        gaps=tuple(gap.to_json() for gap in gaps),
+        gap_sentence=main,
+    )
+
+
+def with_looks(rows: Sequence[Row], looks: Looks, confidence: float) -> list[Row]:
+    """Rows that were tested at a look which was not planned say so."""
+    note = looks.note(confidence)
+    tested = [row.kind == "value" and row.n > 0 and row.verdict in TESTED for row in rows]
+    return [
+        replace(row, notes=(*row.notes, note)) if note and one else row for row, one in zip(rows, tested, strict=True)
+    ]
+
+
+def measured(context: Judgeable, looks: Looks) -> Measured:
     """What this run measured so far: seeds, ablations, facts and trajectories of the newest code."""
-    from repro.verdict.sequential import plan
-
     settings = context.settings["reproduction"]
     facts = model_facts(context)
     runs, trajectories = seeds_of(context)
     most = max(int(settings["seeds"]), int(settings["max_seeds"]))
-    step = context.opened_pool.workers if context.opened_pool is not None else most
     return Measured(
         scale=str((context.settings.get("scale") or {}).get("name", "")),
         data=str((context.settings.get("dataset") or {}).get("name", "")),
@@ -68,18 +154,18 @@ def measured(context: PhaseContext) -> Measured:
         facts={name: fact["value"] for name, fact in facts.items() if "value" in fact},
         fact_errors={name: fact["error"] for name, fact in facts.items() if "error" in fact},
         trajectories=trajectories,
-        looks=plan(int(settings["seeds"]), step, most) if most >= 2 else (),
+        looks=looks.all or ((most,) if most >= 2 else ()),
     )
 
 
-def model_facts(context: PhaseContext) -> Mapping[str, Any]:
+def model_facts(context: Judgeable) -> Mapping[str, Any]:
     """Facts that the model phase measured; none where its evidence is of another code or configuration."""
     evidence = context.evidence.get("model")
     return (evidence.data.get("facts") or {}) if evidence is not None else {}
 
 
 def seeds_of(
-    context: PhaseContext,
+    context: Judgeable,
 ) -> tuple[list[Measurement], dict[str, dict[tuple[str, str], dict[int, dict[float, float]]]]]:
     """Metrics of each seed by statistic, and every metric's course by system, (metric, split) and seed.
 
@@ -112,7 +198,7 @@ def seeds_of(
     return runs, trajectories
 
 
-def other_statistics(context: PhaseContext, last: Measurement, own: Courses) -> list[Measurement]:
+def other_statistics(context: Judgeable, last: Measurement, own: Courses) -> list[Measurement]:
     """What the records of this seed's system ask for besides the last value, from the seed's finished course."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for record in context.table.records if context.table is not None and last.status == "finished" else ():
@@ -129,7 +215,7 @@ def other_statistics(context: PhaseContext, last: Measurement, own: Courses) -> 
     ]
 
 
-def ablations_of(context: PhaseContext) -> dict[str, dict[int, dict[str, float]]]:
+def ablations_of(context: Judgeable) -> dict[str, dict[int, dict[str, float]]]:
     """Metrics of every ablation by name and seed; the baseline of the study is the full model."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     study = context.folder.studies().get("ablation") or {}

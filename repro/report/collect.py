@@ -66,7 +66,8 @@ def collect(folder: Path) -> tree.Report:
         packages=tuple(sorted((str(k), str(v)) for k, v in packages.items())) if isinstance(packages, dict) else (),
         seeds=tuple(sorted({int(one["seed"]) for one in reproduction if one.get("seed") is not None})),
         commands=tuple(commands(run, rows)),
-        left_out=tuple(left_out(processes, older)),
+        left_out=(*left_out(processes, older), *excluded(verdict)),
+        edits=tuple(changed(config, registered, verdict)),
         registered={
             key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered
         },
@@ -199,6 +200,9 @@ def edited(rows: tuple[tree.Row, ...], registered: Mapping[str, Any]) -> tuple[t
     for one in rows:
         record = before.get(one.id)
         if record is None:
+            if any(edit[0] == "record" for edit in one.edits):
+                result.append(one)
+                continue
             result.append(replace(one, edits=(*one.edits, ("record", "absent", "added after the first seed"))))
             continue
         edits = []
@@ -224,10 +228,24 @@ def edited(rows: tuple[tree.Row, ...], registered: Mapping[str, Any]) -> tuple[t
 
 def budget_edits(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     """What was changed in the budget of seeds and the confidence since the first seed."""
-    before, now = section(registered, "reproduction"), section(config, "reproduction")
-    for name in ("seeds", "first_seed", "max_seeds", "confidence", "updates", "evaluate_every"):
-        if name in before and name in now and before[name] != now[name]:
-            yield f"reproduction.{name}", str(before[name]), str(now[name])
+    from repro.verdict import registration
+
+    yield from registration.budget_edits(registered, section(config, "reproduction"))
+
+
+def changed(
+    config: Mapping[str, Any], registered: Mapping[str, Any], verdict: Mapping[str, Any]
+) -> Iterable[tuple[str, str, str]]:
+    """Edits that belong to no row: those that the verdict noted, and a budget that was changed since."""
+    noted = [tuple(map(str, edit)) for edit in verdict.get("edits") or ()]
+    yield from ((edit[0], edit[1], edit[2]) for edit in noted)
+    yield from (edit for edit in budget_edits(config, registered) if edit[0] not in {one[0] for one in noted})
+
+
+def excluded(verdict: Mapping[str, Any]) -> Iterable[tree.LeftOut]:
+    """Runs and seeds that were left out when several runs were put together."""
+    for entry in verdict.get("excluded") or ():
+        yield tree.LeftOut(str(entry.get("what", "")), str(entry.get("contains", "")), str(entry.get("why", "")))
 
 
 def gap(entry: Mapping[str, Any]) -> tree.Gap:
@@ -249,6 +267,7 @@ def gap(entry: Mapping[str, Any]) -> tree.Gap:
         interval=pair(entry.get("interval")),
         sentence=str(entry.get("sentence") or ""),
         causes=causes,
+        next=str(entry.get("next") or ""),
     )
 
 

@@ -36,6 +36,9 @@ def render(report: tree.Report) -> str:
     ]
     parts.append(text(" · ".join(filter(None, facts))))
     parts += failures(report)
+    if report.edits:
+        told = "; ".join(f"{name} {before} → {now}" for name, before, now in report.edits)
+        parts.append(f"Edited after results were seen: {text(told)}.")
     done = tuple(row for row in report.results if row.verdict != "not_run")
     rest = tuple(row for row in report.results if row.verdict == "not_run")
     if done:
@@ -49,6 +52,15 @@ def render(report: tree.Report) -> str:
     if report.analogues:
         parts.append("Tried in another setting, counted for no printed result:")
         parts.append(rows_table(report.analogues))
+    for gap in report.gaps:
+        lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
+        for cause in gap.causes:
+            cells = (text(cause.label), text(cause.share or "–"), words.change(cause.effect, gap.gap), text(cause.note))
+            lines.append(f"| {' | '.join(cells)} |")
+        row = next((row for row in report.rows if row.id == gap.row), None)
+        name = row.label if row else gap.row
+        body = "\n".join(lines) if gap.causes else "No candidate cause was measured."
+        parts.append(folded(f"Gap of {name}: {gap.sentence or 'unexplained'}", body))
     if report.effects:
         lines = ["| removed | effect | interval | the paper says |", "|---|--:|---|---|"]
         for effect in (one for one in report.effects if one.metric == report.effects[0].metric):

@@ -15,6 +15,9 @@ COLOURS = {
     "not_run": "2",
     "not_testable": "2",
 }
+#: Characters that verdict and reason get however narrow the terminal is.
+LEAST_REASON = 48
+MOST_EDITS = 6
 #: The order in which rows earn a line in a short table.
 URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsistent", "match", "not_testable", "not_run")
 
@@ -30,6 +33,11 @@ def render(
     chosen, hidden = short(report, most)
     if chosen:
         lines += table(chosen, width, colour)
+    edits = [f"{row.label}: {name} {before} → {now}" for row in report.rows for name, before, now in row.edits]
+    edits += [f"{name} {before} → {now}" for name, before, now in report.edits]
+    lines += [words.clip(f"  edited after results were seen: {edit}", width) for edit in edits[:MOST_EDITS]]
+    if len(edits) > MOST_EDITS:
+        lines.append(f"  … and {len(edits) - MOST_EDITS} further edits: all are in the report")
     if hidden:
         lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
     ending = [f"Report: {folder / 'report.html'}"] if folder else []
@@ -67,7 +75,7 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
         )
         cells.append(
             (
-                words.clip(label(row), 38),
+                words.clip(label(row), 32),
                 words.clip("" if bare else row.printed, 14),
                 words.ours(row),
                 half,
@@ -78,7 +86,8 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
     lines = []
     for place, line in enumerate(cells):
         start = "  " + "  ".join(text.ljust(size) for text, size in zip(line, sizes, strict=False)) + "  "
-        text = line[4]
+        # one line a row: what the reason lacks stands in the report
+        text = words.clip(line[4], max(LEAST_REASON, width - len(start)))
         if place and colour:
             text = f"\x1b[{COLOURS.get(rows[place - 1].verdict, '0')}m{text}\x1b[0m"
         lines.append((start + text).rstrip())
@@ -95,7 +104,7 @@ def verdict(row: tree.Row) -> str:
         text += " (fact)"
     elif row.setting == "analogue":
         text += " (other setting)"
-    if row.verdict == "not_run" and row.command:
-        return f"{text}: {row.command}" + (f" ({row.compute})" if row.compute else "")
+    if row.verdict == "paper_inconsistent" and row.ours is not None:
+        return f"{text}: its text gives {words.ours(row)}"
     why = words.reason(row)
     return f"{text}: {why}" if why else text

@@ -98,6 +98,7 @@ class Gap:
     interval: tuple[float, float] | None
     sentence: str
     causes: tuple[Cause, ...] = ()
+    next: str = ""  # the cheapest command that could still find the cause
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,10 @@ def gates_sentence(report: tree.Report) -> str:
 
 
 def next_command(report: tree.Report) -> str:
-    """The command that helps most now: decide what is undecided, else run what was not, else look at the runs."""
+    """The command that helps most now: explain a gap, decide what is undecided, run what was not, look at the runs."""
+    for gap in report.gaps:
+        if gap.next:
+            return gap.next
     for verdict in ("inconclusive", "not_run"):
         for row in (*report.results, *report.analogues):
             if row.verdict == verdict and row.command:

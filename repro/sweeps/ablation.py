@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import ConfigError
+from repro.sweeps.deviations import switches
 from repro.sweeps.effects import BASELINE, Effect, effects
 from repro.sweeps.falling import fall
 from repro.sweeps.processes import ShowProgress, changed_process, code_folder, plain, shown
@@ -61,7 +62,8 @@ def ablation_study(
     chosen = tuple(range(first, first + seeds)) if isinstance(seeds, int) else tuple(seeds)
     updates = int(budget["updates"]) if updates is None else updates
     folder = code_folder(composed, run_folder, pool.threads)
-    ablations = settings.get("ablations") or {}
+    # deviations are undone one at a time; to add parts back one at a time, only the parts count
+    ablations = switches(settings) if mode == "leave_one_out" or names else settings.get("ablations") or {}
     runs = planned_runs(ablations, names, mode)
     return AblationStudy(composed, folder, pool, runs, chosen, updates, int(budget["updates"])).run(study, progress)
 
@@ -133,7 +135,7 @@ class AblationStudy:
         self.kind = "ablation" if updates == usual_updates else f"ablation-{updates}"
 
     def run(self, name: str, progress: ShowProgress | None = None) -> dict[str, Any]:
-        declared = list(self.settings["ablations"])
+        declared = list(switches(self.settings))
         plan = Plan(
             name=name,
             kind="ablation",
@@ -168,6 +170,9 @@ class AblationStudy:
         # a study resumed with fewer names may still have to finish a run that is not asked for now
         if run in self.runs:
             return self.runs[run]
+        known = switches(self.settings)
+        if run in known:
+            return dict(known[run]["changes"])
         return planned_runs(self.settings["ablations"], None, "both")[run]
 
     def process(self, run: str, seed: int) -> str:
@@ -192,7 +197,7 @@ class AblationStudy:
             found += effects(without, BASELINE, confidence)
         if ALL_REMOVED in alone:
             found += effects(alone, ALL_REMOVED, confidence)
-        says = self.settings["ablations"]
+        says = switches(self.settings)
         return {
             "seeds": list(self.seeds),
             "updates": self.updates,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from repro.reference.audit import INCONSISTENT, OPEN, AuditResult
@@ -121,7 +121,9 @@ class Row:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Row:
         """The row that `to_json` wrote."""
-        known = {**content, "verdict": Verdict(content["verdict"])}
+        names = {one.name for one in fields(cls)}  # verdict.json also holds the edits of a row
+        known = {key: value for key, value in content.items() if key in names}
+        known["verdict"] = Verdict(content["verdict"])
         known["values"] = tuple(float(value) for value in content["values"])
         known["seeds"], known["notes"] = tuple(content["seeds"]), tuple(content["notes"])
         known["interval"] = None if content["interval"] is None else tuple(content["interval"])
@@ -490,12 +492,23 @@ def prepare_curve(
     curves = measured.trajectories.get(record.system, {}).get((record.metric, record.split), {})
     if not curves:
         return blank(table, record, Verdict.NOT_RUN, f"no trajectory of {record.metric} on {record.split} was recorded")
-    seeds = sorted(curves)
+    runs = [run for run in measured.runs if run.system == record.system]
+    diverged = sorted({run.seed for run in runs if run.status == "diverged"})
+    if diverged:
+        names = ", ".join(map(str, diverged))
+        reason = f"seed {names} diverged: the band of the seeds that did not would flatter the result"
+        return blank(table, record, Verdict.NOT_TESTABLE, reason)
+    unfinished = {run.seed for run in runs if run.status != "finished"}
+    seeds = sorted(set(curves) - unfinished)
+    if not seeds:
+        return blank(table, record, Verdict.NOT_TESTABLE, "no seed finished")
     common = [(step, value) for step, value in record.points if all(step in curves[seed] for seed in seeds)]
     steps = [step for step, _ in common]
     ours = np.array([[curves[seed][step] for step in steps] for seed in seeds], dtype=np.float64)
     ours = ours.reshape(len(seeds), -1)  # keeps two axes without any step
     row = replace(blank(table, record, Verdict.INCONCLUSIVE, ""), seeds=tuple(seeds), n=len(seeds))
+    left_out = tuple(f"seed {seed} left out: not finished" for seed in sorted(unfinished & set(curves)))
+    row = replace(row, notes=(*row.notes, *left_out))
     if len(common) < len(record.points):
         missing = len(record.points) - len(common)
         note = f"{missing} of {len(record.points)} steps of the reference were not recorded by every seed"

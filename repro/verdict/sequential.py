@@ -14,6 +14,7 @@ boundaries that textbooks give assume a known variance and err by several points
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -61,9 +62,16 @@ def levels(looks: tuple[int, ...], level: float, shape: float = SHAPE) -> tuple[
 @lru_cache(maxsize=16)
 def smallest_weighted_p(looks: tuple[int, ...], shape: float) -> Array:
     """For each simulated path at the edge: the smallest p-value over the looks, each divided by its weight."""
+    smallest = np.full(PATHS, np.inf)
+    for look, p in simulated_p_values(looks):
+        smallest = np.minimum(smallest, p / (look / looks[-1]) ** shape)
+    return smallest
+
+
+def simulated_p_values(looks: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
+    """At each look the p-values [paths] of normal seeds whose true mean lies on the edge, always the same paths."""
     generator = np.random.default_rng(1977)
     mean, squares, n = np.zeros(PATHS), np.zeros(PATHS), 0
-    smallest = np.full(PATHS, np.inf)
     for look in looks:
         more = look - n
         # mean and sum of squares of the new seeds, merged with the old ones (Chan, Golub and LeVeque 1979)
@@ -73,6 +81,21 @@ def smallest_weighted_p(looks: tuple[int, ...], shape: float) -> Array:
         squares = squares + batch_squares + gap**2 * n * more / look
         mean, n = mean + gap * more / look, look
         t = mean * np.sqrt(look * (look - 1) / squares)
-        p = special.stdtr(look - 1, t)
-        smallest = np.minimum(smallest, p / (look / looks[-1]) ** shape)
-    return smallest
+        yield look, special.stdtr(look - 1, t)
+
+
+@lru_cache(maxsize=16)
+def chance_with_added(planned: tuple[int, ...], added: tuple[int, ...], level: float) -> float:
+    """Chance of a false verdict where looks were added after the planned ones had been seen.
+
+    The planned looks were judged at levels that spend all of `level`; then all looks are judged as if they had been
+    planned together.
+    """
+    together = tuple(sorted({*planned, *added}))
+    at = dict(zip(together, levels(together, level), strict=True))
+    for look, nominal in zip(planned, levels(planned, level), strict=True):
+        at[look] = max(at[look], nominal)
+    crossed = np.zeros(PATHS, dtype=bool)
+    for look, p in simulated_p_values(together):
+        crossed |= p <= at[look]
+    return float(crossed.mean())

@@ -67,7 +67,7 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
     assert (
         "3.28e18" in text
         and "match (fact)" in text
-        and "paper inconsistent (fact): the paper’s own text gives 63.0 M" in text
+        and "paper inconsistent (fact): its text gives 63.0 M" in text
     )
     assert "not run: python -m repro run paper=transformer scale=paper (96 P100-hours in the paper)" in text
     assert "holds (other setting)" in text

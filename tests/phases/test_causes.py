@@ -1,0 +1,96 @@
+"""Causes are gathered from studies and from other runs, and every gap names what to try next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.phases.causes import refresh
+from repro.phases.verdict import judge_run
+from repro.tracking.files import write_json
+from repro.tracking.run_folder import RunFolder
+from tests.phases.made_runs import judged_from, make, settings, study
+
+LOW = {0: 90.0, 1: 90.2, 2: 89.8}
+
+
+def gap_of(folder: RunFolder, config: dict | None = None) -> dict:
+    judged = judge_run(judged_from(folder, config))
+    (gap,) = judged.to_json()["gaps"]
+    assert json.loads(json.dumps(gap)) is not None
+    return dict(gap)
+
+
+def test_a_part_that_is_already_missing(tmp_path: Path) -> None:
+    folder = make(tmp_path, "aaa", LOW)
+    same = {seed: {"score": 50.0 + seed, "loss": 1.0} for seed in range(3)}
+    write_json(folder.study_path("ablation"), study({"baseline": same, "no_positions": same}))
+    gap = gap_of(folder)
+    assert gap["causes"][0]["label"] == "no positions" and gap["causes"][0]["stands"] == "missing"
+    assert "measured after 20 updates, the row after 30" in gap["causes"][0]["note"]
+    said = judge_run(judged_from(folder)).sentences
+    assert said[1].startswith("score <b>ü</b>, Table 1 lies 4 below the paper: no positions: leaving it out changes")
+
+
+def test_another_run_measures_what_an_override_does(tmp_path: Path) -> None:
+    broken = settings(loss__smoothing=0.0)
+    folder = make(tmp_path, "aaa", LOW, broken, overrides=("paper=small", "loss.smoothing=0.0"))
+    gap = gap_of(folder, broken)
+    assert not gap["explained"] and gap["next"] == "python -m repro run paper=small"
+    assert [c["label"] for c in gap["causes"] if "smoothing" in c["label"]] == ["without loss.smoothing=0.0"]
+    make(tmp_path, "bbb", {0: 94.0, 1: 94.1, 2: 93.9})
+    gap = gap_of(folder, broken)
+    first = gap["causes"][0]
+    assert gap["explained"] and first["label"] == "loss.smoothing: 0.0 → 0.1" and first["detail"] == "run bbb"
+    assert [round(value, 6) for value in first["values"]] == [4.0, 3.9, 4.1]
+
+
+def test_a_run_of_other_code_or_other_length_measures_nothing(tmp_path: Path) -> None:
+    broken = settings(loss__smoothing=0.0)
+    folder = make(tmp_path, "aaa", LOW, broken)
+    make(tmp_path, "bbb", {0: 94.0, 1: 94.1, 2: 93.9}, source="other")
+    make(tmp_path, "ccc", {0: 94.0, 1: 94.1, 2: 93.9}, settings(reproduction__updates=300))
+    gap = gap_of(folder, broken)
+    (other,) = [cause for cause in gap["causes"] if cause["detail"].startswith("run ")]
+    assert other["stands"] == "unmeasured" and "another version of the code" in other["note"]
+
+
+def test_deviations_the_learning_rate_and_checks_are_listed(tmp_path: Path) -> None:
+    config = settings()
+    config["paper"]["deviations"] = [
+        {"what": "Label smoothing", "paper": 0.1, "ours": 0, "changes": {"loss.smoothing": 0.2}},
+        {"what": "decoding", "paper": "beam", "ours": "greedy"},
+    ]
+    folder = make(tmp_path, "aaa", LOW, config)
+    silent = Finding(check="attention", component="model", outcome=Outcome.NOT_RUN, summary="", reason="declare it")
+    warned = Finding(check="norm", component="model", outcome=Outcome.WARNED, summary="unusual")
+    folder.write_evidence(Evidence(phase="model", outcome=Gate.PASSED, summary="", findings=(silent, warned)))
+    write_json(
+        folder.study_path("learning_rate"),
+        {"kind": "learning_rate", "best_rate": 0.01, "paper_value": 0.1, "paper_inside": False},
+    )
+    gap = gap_of(folder, config)
+    labels = [cause["label"] for cause in gap["causes"]]
+    assert "Label smoothing as in the paper" in labels and "decoding" in labels
+    assert "learning rate 0.01, the sweep’s best" in labels and labels[-1] == "Not checked"
+    assert gap["causes"][-1]["note"] == "did not run: model/attention (declare it); only warned: model/norm (unusual)"
+    # 3 seeds of 30 updates cost less than 3 pairs of an ablation's 20
+    assert gap["next"] == "python -m repro run paper=small training.rate=0.01"
+
+
+def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path: Path) -> None:
+    assert judge_run(judged_from(make(tmp_path, "fine", {0: 94.0, 1: 94.05, 2: 93.95}))).gaps == ()
+    folder = make(tmp_path / "other", "aaa", LOW)
+    context = judged_from(folder)
+    folder.write_verdict(judge_run(context).to_json())
+    before = folder.verdict
+    refresh(context)
+    assert folder.verdict == before
+    base = {seed: {"score": 50.0 + seed, "loss": 1.0} for seed in range(3)}
+    better = {seed: {"score": 54.0 + seed + 0.1 * (seed - 1), "loss": 0.9} for seed in range(3)}
+    write_json(folder.study_path("ablation"), study({"baseline": base, "no_positions": better}))
+    refresh(context)
+    after = folder.verdict
+    assert after["gaps"][0]["explained"] and after["rows"] == before["rows"]
+    assert len(after["sentences"]) == len(before["sentences"]) and "no positions explains" in after["sentences"][1]
