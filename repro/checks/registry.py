@@ -77,11 +77,13 @@ class Check:
 
     def show(self, paper: str, *overrides: str, **options: Any) -> list[Finding]:
         """Run this check alone on a paper and print what it found: `causal.show("transformer", output="logits", …)`."""
+        from repro import extensions
         from repro.configuration.compose import compose
         from repro.contract.bench import Bench
         from repro.contract.paper import Paper
 
         bench = Bench(Paper.from_config(compose([f"paper={paper}", *overrides]).config))
+        extensions.load(bench.paper.settings)
         findings = run_check(self.name, bench, options or declared_options(self.name, bench))
         for finding in findings:
             print(f"{finding.outcome.value:8} {finding.check} · {finding.component}: {finding.summary}")

@@ -156,6 +156,7 @@ class Paper:
     def evaluate(self, model: Any, data: Any, split: str, **extra: Any) -> dict[str, float]:
         """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where taken."""
         from repro.contract.components import persons_errors
+        from repro.extensions import measured
 
         node = self.node("evaluation")
         target = locate(node["_target_"], "evaluation._target_")
@@ -171,7 +172,7 @@ class Paper:
             raise ComponentError(
                 f"evaluation: {node['_target_']} returned a {type(metrics).__name__}, need a dict of metric values."
             )
-        return dict(metrics)
+        return {**metrics, **measured(self.settings, model, data, split, metrics)}
 
     def piece(self, name: str) -> Callable[..., Any] | None:
         """The declared callable of this piece, or None when the paper declares none."""

@@ -57,12 +57,12 @@ class PhaseContext:
 
     def pool(self) -> Pool:
         """Workers that have imported PyTorch once, opened by the first phase that trains; `stack` closes them."""
+        from repro.extensions import open_launcher
         from repro.sweeps.cores import share_cores
-        from repro.sweeps.pool import Pool
 
         if self.opened_pool is None:
             workers, threads = share_cores(self.settings.get("workers"), self.settings.get("threads"))
-            self.opened_pool = self.stack.enter_context(Pool(workers, threads))
+            self.opened_pool = self.stack.enter_context(open_launcher(self.settings, workers, threads))
         return self.opened_pool
 
     def code_folder(self) -> Path:

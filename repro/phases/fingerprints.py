@@ -42,6 +42,8 @@ COMPONENT: dict[str, tuple[str, ...]] = {
     "gauntlet": (),
     "reproduction": (),
 }
+#: Pieces that checks of the data phase call; all others are called by later phases.
+DATA_PIECES = ("collect", "flatten_rollout", "preprocess", "per_pixel_mean", "augment")
 BEFORE = {
     "model": "data",
     "loss": "model",
@@ -172,7 +174,12 @@ def source_fingerprint(paper: Paper) -> str:
     for key, target in every_target(paper).items():
         if not key.startswith("pieces."):  # adapters to oracles are not part of training
             files |= source_files(target)
-    return digest_of_files(files)
+    return digest_of_files(files | (extension_files(paper) if paper.settings.get("metrics") else set()))
+
+
+def extension_files(paper: Paper) -> set[Path]:
+    """The files of the modules that the config names under `extensions`."""
+    return {path for name in paper.settings.get("extensions") or () for path in source_files(f"{name}.registered")}
 
 
 def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
@@ -186,14 +193,15 @@ def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
         # a system may change anything, so the evidence on all systems depends on everything that is not mere display
         sections["everything"] = scientific(paper.settings)
     for key, target in every_target(paper).items():
-        if systems or key.partition(".")[0] in COMPONENT[phase]:
+        of_data = phase == "data" and key.removeprefix("pieces.") in DATA_PIECES
+        if systems or of_data or key.partition(".")[0] in COMPONENT[phase]:
             files |= source_files(target)
     return digest(
         {
             "phase": phase,
             "sections": sections,
             "checks": entries_of(phase, paper.settings),
-            "sources": digest_of_files(files),
+            "sources": digest_of_files(files | extension_files(paper)),
             "harness": deciding_code(),
             "before": phase_fingerprint(BEFORE[phase], paper) if phase in BEFORE else "",
         }

@@ -23,8 +23,10 @@ def planned_checks(phase: str, context: PhaseContext, paper: Paper | None = None
 
     An entry is a name, or a mapping {check: name, …options}. Raises `ConfigError` for anything else.
     """
+    from repro import extensions
     from repro.checks import registry
 
+    extensions.load(context.settings)
     planned: list[tuple[str, dict[str, Any]]] = []
     for entry in entries_of(phase, context.settings):
         if isinstance(entry, str):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import ExitCode
+from repro.extensions import open_launcher
 from repro.sweeps import tables
 from repro.sweeps.ablation import ablation_study
 from repro.sweeps.cores import share_cores
@@ -39,7 +40,7 @@ def run_sweep(composed: Composed, kind: str, display: Display) -> ExitCode:
     def progress(text: str, done: int, total: int, eta: float | None) -> None:
         display.progress("sweep", text, done, total, eta)
 
-    with folder.lock(), Pool(workers, threads) as pool:
+    with folder.lock(), open_launcher(settings, workers, threads) as pool:
         record = STUDIES.get(kind, search)(composed, folder, pool, settings, progress)
     show(record, display)
     return ExitCode.GATE_FAILED if record["counts"]["failed"] else ExitCode.OK
