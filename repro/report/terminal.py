@@ -16,7 +16,7 @@ COLOURS = {
     "not_testable": "2",
 }
 #: Characters that verdict and reason get however narrow the terminal is.
-LEAST_REASON = 48
+LEAST_REASON = 24
 MOST_EDITS = 6
 #: The order in which rows earn a line in a short table.
 URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsistent", "match", "not_testable", "not_run")
@@ -75,7 +75,7 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
         )
         cells.append(
             (
-                words.clip(label(row), 32),
+                words.clip(label(row), 30),
                 words.clip("" if bare else row.printed, 14),
                 words.ours(row),
                 half,
@@ -105,6 +105,6 @@ def verdict(row: tree.Row) -> str:
     elif row.setting == "analogue":
         text += " (other setting)"
     if row.verdict == "paper_inconsistent" and row.ours is not None:
-        return f"{text}: its text gives {words.ours(row)}"
+        return f"{row.word}: its text has {words.ours(row)}"
     why = words.reason(row)
     return f"{text}: {why}" if why else text

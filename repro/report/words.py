@@ -89,7 +89,7 @@ def reason(row: tree.Row) -> str:
         return f"{plural(row.more_seeds, 'more seed')} expected to decide"
     if row.verdict == "paper_inconsistent" and row.ours is not None:
         return f"the paper’s own text gives {ours(row)}"
-    if row.verdict in ("not_run", "not_testable", "paper_inconsistent", "inconclusive"):
+    if row.kind == "curve" or row.verdict in ("not_run", "not_testable", "paper_inconsistent", "inconclusive"):
         return clip(row.reason, SHORT)
     return ""
 

@@ -49,7 +49,16 @@ def sentences(rows: Sequence[Row], analogue: str = "another setting than the pap
     if inconsistent:
         rows_say = said(len(inconsistent), "row contradicts", "rows contradict")
         lines.append(f"{rows_say} the paper's own text or each other.")
-    claims = [row for row in rows if row.setting == "analogue" and row.verdict in TESTED]
+    analogues = [row for row in rows if row.setting == "analogue" and row.verdict in TESTED]
+    claims = [row for row in analogues if row.kind != "curve"]
+    curves = [row for row in analogues if row.kind == "curve"]
+    if curves:
+        parts = [
+            said(count(curves, Verdict.MATCH), "is followed", "are followed"),
+            said(sum(row.verdict in MISMATCHES for row in curves), "is left", "are left"),
+            said(count(curves, Verdict.INCONCLUSIVE), "cannot be told yet", "cannot be told yet"),
+        ]
+        lines.append(f"{said(len(curves), 'recorded curve', 'recorded curves')}: {', '.join(p for p in parts if p)}.")
     if claims:
         parts = [
             said(count(claims, Verdict.MATCH), "holds here", "hold here"),
