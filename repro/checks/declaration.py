@@ -6,6 +6,8 @@ from typing import Any
 
 from repro.checks.modules import near
 from repro.checks.registry import CHECKS, check, failed, load_all, passed
+from repro.configuration.folders import options
+from repro.configuration.locate import locate
 from repro.contract.bench import Bench
 from repro.contract.paper import COMPONENTS
 from repro.findings import Finding
@@ -37,6 +39,12 @@ def analysis_complete(bench: Bench) -> list[Finding]:
     return [passed("the analysis says what the paper is about", observed="all present", **fields, **where)]
 
 
+def place(bench: Bench, key: str) -> str:
+    """File and line of a key in the paper's config; the file alone where the config has another name."""
+    file = options("paper").get(bench.paper.name)
+    return (locate(key, [file]) if file else "") or f"conf/paper/{bench.paper.name}.yaml"
+
+
 @check(phase="analysis", family="declaration", component="paper")
 def tricky_parts_guarded(bench: Bench) -> list[Finding]:
     """Decides whether each tricky part names an existing check or question that guards it.
@@ -47,7 +55,7 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
     from repro.questions import load_questions
 
     parts = bench.paper.tricky_parts
-    where = {"location": f"conf/paper/{bench.paper.name}.yaml"}
+    where = {"location": place(bench, "paper.tricky_parts")}
     if not parts:
         return [
             failed(
@@ -63,8 +71,9 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
     questions = {question.id for question in load_questions(bench.paper)}
     known = [*CHECKS, *questions]
     findings = []
-    for part in parts:
+    for position, part in enumerate(parts):
         if part.guard not in known:
+            where = {"location": place(bench, f"paper.tricky_parts.{position}.guard")}
             findings.append(
                 failed(
                     f"nothing guards: {part.part}",

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from repro.contract.components import location_in_traceback, short_traceback, unfinished_in
+from repro.contract.components import is_persons_file, location_in_traceback, short_traceback, unfinished_in
 from repro.errors import ComponentError, ConfigError, NotWrittenError
 from repro.findings import Finding, Outcome
 
@@ -235,7 +235,21 @@ def run_check(
             error_of(found, f"the check raised:\n{short_traceback(cause)}", location_in_traceback(cause.__traceback__))
         ]
     seconds = (time.perf_counter() - start) / max(1, len(findings))
-    return [f.with_changes(seconds=round(seconds, 4), alone=f.alone or alone) for f in findings]
+    return [
+        f.with_changes(seconds=round(seconds, 4), alone=f.alone or alone, location=own_location(f, found, bench))
+        for f in findings
+    ]
+
+
+def own_location(finding: Finding, found: Check, bench: Bench) -> str:
+    """The finding's location; where that is a layer of PyTorch, the person's component that uses it."""
+    path, separator, _ = finding.location.partition(".py:")
+    if not separator or is_persons_file(f"{path}.py"):
+        return finding.location
+    from repro.checks.inputs import component_location
+
+    component = found.component if bench.paper.has(found.component) else found.phase
+    return component_location(bench, component) or finding.location
 
 
 def awaiting(found: Check, reason: str, details: dict[str, Any]) -> Finding:

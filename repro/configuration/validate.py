@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,14 @@ def _device(value: object) -> str:
     return "" if good else "auto, cpu, mps, cuda, or one GPU such as cuda:0"
 
 
+#: Top-level keys that have a meaning.
+SECTIONS = (
+    *("paper", "data", "dataset", "model", "loss", "training", "evaluation", "tensors", "stages", "properties"),
+    *("initialisation", "pieces", "splits", "schedule", "optimiser", "ablations", "systems", "when", "extensions"),
+    *("type", "scale", "phase", "gauntlet", "reproduction", "sweep", "launcher", "tracking", "runs_folder"),
+    *("keep_going", "phases", "questions", "device", "precision", "threads", "workers", "check", "metrics"),
+)
+
 #: Dotted key → what is wrong with a value ("" if nothing is).
 RULES: dict[str, Any] = {
     "runs_folder": _text,
@@ -77,6 +86,7 @@ RULES: dict[str, Any] = {
     "reproduction.log_every": _whole(1),
     "reproduction.checkpoint_every": _whole(1),
     "reproduction.keep_checkpoints": _whole(1),
+    "reproduction.keep_every": _whole_or_null(1),
     "gauntlet.memorise_updates": _whole(1),
     "gauntlet.learning_rate.from": _between(0, float("inf")),
     "gauntlet.learning_rate.to": _between(0, float("inf")),
@@ -94,6 +104,7 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
     files = list(files)
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
+    _misspelt(plain, files)
     faults: list[str] = []
 
     def fault(key: str, got: object, need: str) -> None:
@@ -125,6 +136,20 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
     _paper_and_data(plain, choices, files)
 
 
+def _misspelt(plain: Mapping[Any, Any], files: Iterable[Path]) -> None:
+    """Raise ConfigError for a section whose name is nearly one of ours: it would be ignored silently.
+
+    A paper may have sections of its own, to refer to, under any other name.
+    """
+    for name in plain:
+        near = get_close_matches(str(name), SECTIONS, n=1, cutoff=0.8)
+        if near and name not in SECTIONS:
+            raise ConfigError(
+                f"{locate(str(name), files)}: {name!r} is no section that repro reads.",
+                f"Near: {near[0]}. A section of your own needs a name that is not so near to one of ours.",
+            )
+
+
 def _select(plain: Mapping[Any, Any], key: str) -> Any:
     value: Any = plain
     for part in key.split("."):
@@ -139,6 +164,12 @@ def _paper_and_data(plain: Mapping[Any, Any], choices: Mapping[str, str], files:
         raise ConfigError(
             f"{place}: it sets no `paper.name`.",
             "Its first line must be `# @package _global_`, and it must set `paper: {name: …, title: …}`.",
+        )
+    name = plain["paper"]["name"]
+    if name != paper and name in options("paper"):
+        raise ConfigError(
+            f"{locate('paper.name', files)}: paper.name is {name!r}, the name of another paper.",
+            f"That one is {options('paper')[name]}, and results of both would lie in one folder. Name it {paper}.",
         )
     if "data" not in choices:
         return  # a paper under construction: the phases say what is still to do

@@ -118,8 +118,8 @@ def placed(fault: ConfigError, composed: Composed) -> ConfigError:
     """The fault with file and line behind each config key that it names."""
     lines = []
     for line in fault.message.splitlines():
-        key = re.match(r"\s*(?P<key>[A-Za-z_][\w.*-]*(?:\[\d+\])?[\w.]*):", line)
-        place = composed.place(setting(key["key"], composed)) if key else ""
+        key = re.match(r"\s*(?P<key>[A-Za-z_][\w.*-]*(?:\[\d+\])?[\w.]*):|There is no check '(?P<check>\w+)'", line)
+        place = composed.place(setting(key["key"] or key["check"], composed)) if key else ""
         lines.append(f"{line} ({place})" if place and "yaml line" not in line else line)
     return ConfigError("\n".join(lines), fault.hint)
 

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from repro.commands import main
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_is_overwritten(capsys: Captured) -> None:
+    Path("own_new").mkdir()
+    Path("own_new/model.py").write_text("mine")
+    assert main(["new", "own_new", "--yes"]) == 2
+    err = capsys.readouterr().err
+    assert "1 file is already there, and nothing is overwritten:\n  own_new/model.py" in err
+    assert Path("own_new/model.py").read_text() == "mine" and not Path("conf").exists()
+
+
+def test_a_second_time_lists_every_file(capsys: Captured) -> None:
+    assert main(["new", "own_new", "--yes"]) == 0
+    assert "Next: python -m repro run paper=own_new" in capsys.readouterr().out
+    assert main(["new", "own_new", "--yes"]) == 2
+    assert "10 files are already there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["My-Paper"], "need one that a Python package can have"),
+        (["class"], "need one that a Python package can have"),
+        (["transformer"], "There is a paper 'transformer' already"),
+        (["json"], "'json' is taken by"),
+        (["torch"], "'torch' is taken by"),
+        (["runs"], "'runs' is taken by"),
+        (["mine", "--type", "visoin"], "Near: vision"),
+        (["mine", "--tricky", "part=x"], "missing hidden_in, guard"),
+    ],
+)
+def test_what_cannot_be_made(words: list[str], said: str, capsys: Captured) -> None:
+    assert main(["new", *words, "--yes"]) == 2
+    assert said in capsys.readouterr().err and not list(Path().iterdir())
