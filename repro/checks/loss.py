@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from repro.checks import tolerance
 from repro.checks.gradient import no_graph, outputs_for_loss
@@ -340,9 +341,47 @@ def loss_terms(bench: Bench) -> list[Finding]:
     return [finding for name, part in parts.items() for finding in terms_of(bench, name, part, {**batch, **outputs})]
 
 
+class Crossing(TorchFunctionMode):
+    """Notices when a tensor [n, 1] meets one of shape [n], which makes n × n values of n pairs."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.n, self.seen = n, False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        shapes = [list(value.shape) for value in args[:2] if isinstance(value, Tensor)]
+        if sorted(shapes) == [[self.n], [self.n, 1]] and isinstance(result, Tensor):
+            self.seen = self.seen or list(result.shape) == [self.n, self.n]
+        return result
+
+
+def crosses_examples(bench: Bench, part: str) -> bool:
+    """Whether a loss crosses its examples by accident; two batch sizes, for one may be the number of classes as well."""
+    seen = []
+    for n in (6, 7):
+        batch, outputs = outputs_for_loss(bench, n)
+        loss = bench.loss()
+        with Crossing(n) as crossing, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            bench.call_loss({**batch, **outputs}, loss[part] if part else loss)
+        seen.append(crossing.seen)
+    return all(seen)
+
+
 def terms_of(bench: Bench, part: str, loss: Any, tensors: Tensors) -> list[Finding]:
     """The findings on the terms of one loss, which is called `part` where there are several."""
     where = {"location": location_of(loss)}
+    if crosses_examples(bench, part):
+        return [
+            failed(
+                "the loss broadcasts its input against its target",
+                expected="input and target of the same shape",
+                observed="a tensor [N, 1] meets one of shape [N]: the result is N × N, every example with every other",
+                threshold="in batches of 6 and of 7",
+                **where,
+            )
+        ]
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:

@@ -163,6 +163,14 @@ BUGS = [
         "one_step_closed_form",
         "is not what sgd makes of the gradient",
     ),
+    (
+        "regression",
+        "waves/loss.py",
+        "(prediction - y)",
+        "(prediction - y.squeeze(-1))",
+        "loss_terms",
+        "broadcasts its input against its target",
+    ),
 ]
 
 
