@@ -6,7 +6,7 @@ import shutil
 import sys
 
 from repro.errors import ExitCode
-from repro.findings import Evidence, Finding, Gate
+from repro.findings import Evidence, Gate
 from repro.phases.context import PhaseContext
 from repro.phases.to_do import lines_of
 from repro.phases.verdict import judge_run
@@ -21,8 +21,7 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     for name in names:
         evidence = context.evidence.get(name)
         if evidence is not None and evidence.outcome is Gate.FAILED:
-            for line in failed_gate(evidence, stopped=name == list(context.evidence)[-1], paper=context.paper.name):
-                context.display.note(line)
+            context.display.note(stopped_at(evidence, stopped=name == list(context.evidence)[-1]))
         elif evidence is not None and evidence.outcome is Gate.TO_DO:
             for line in lines_of(evidence, context.paper.name):
                 context.display.note(line)
@@ -59,35 +58,11 @@ def exit_code_of(context: PhaseContext, names: list[str], gate_open: bool, of_ro
     return of_rows
 
 
-def failed_gate(evidence: Evidence, stopped: bool, paper: str) -> list[str]:
-    """What a person needs to mend the first failure of a gate, and where the run stopped."""
-    blocking = [finding for finding in evidence.findings if finding.blocks]
-    lines = []
-    for finding in blocking[:3]:
-        lines += ["", *described(finding)]
-    if len(blocking) > 3:
-        lines.append(f"   … and {len(blocking) - 3} more: all are in the report")
+def stopped_at(evidence: Evidence, stopped: bool) -> str:
+    """Where the run stopped, or that it went on; the display has said what failed when the phase ended."""
     if stopped:
-        lines.append(
-            f"Stopped at {evidence.phase}. Mend it and give the same command again; `keep_going=true` runs on."
-        )
-    else:
-        lines.append(f"The gate of {evidence.phase} stayed shut; the run went on because of keep_going=true.")
-    return lines
-
-
-def described(finding: Finding) -> list[str]:
-    """One finding as indented lines: what, expected and observed, where, the likeliest bugs, how to test it alone."""
-    lines = [f"   {finding.component} · {finding.check}: {finding.summary}"]
-    pairs = (("Expected", finding.expected), ("Observed", finding.observed), ("Threshold", finding.threshold))
-    lines += [f"   {label + ':':11}{text}" for label, text in pairs if text]
-    if finding.location:
-        lines.append(f"   {'Where:':11}{finding.location}")
-    for rank, bug in enumerate(finding.likely[:3], 1):
-        lines.append(f"   {'Likely:' if rank == 1 else '':11}{rank}. {bug}")
-    for place, code in enumerate(finding.alone.splitlines()):
-        lines.append(f"   {'Alone:' if place == 0 else '':11}{code}")
-    return lines
+        return f"Stopped at {evidence.phase}. Mend it and give the same command again; `keep_going=true` runs on."
+    return f"The gate of {evidence.phase} stayed shut; the run went on because of keep_going=true."
 
 
 def mirror(context: PhaseContext) -> None:
