@@ -24,11 +24,13 @@ from repro.oracles import positions as positions_oracle
 BATCH, HEADS, QUERIES, KEYS, D_K, D_V = 2, 3, 5, 7, 4, 6
 
 
-def call_piece(bench: Bench, name: str, signature: str, *arguments: Any) -> Tensor | Finding:
-    """What the declared piece returns as one tensor in the bench's precision, or the finding that says why not."""
+def bound_piece(bench: Bench, name: str, signature: str, *arguments: Any) -> Callable[..., Any] | Finding:
+    """The declared callable of a piece where it takes these arguments, or the finding that says what to declare."""
     piece = bench.piece(name)
     if piece is None:
-        return not_run(f"declare `pieces: {{{name}: <dotted path>}}` to get it; its signature is {signature}", component=name)
+        return not_run(
+            f"declare `pieces: {{{name}: <dotted path>}}` to get it; its signature is {signature}", component=name
+        )
     try:
         inspect.signature(piece).bind(*arguments)
     except TypeError as mismatch:
@@ -36,6 +38,15 @@ def call_piece(bench: Bench, name: str, signature: str, *arguments: Any) -> Tens
             f"pieces.{name} does not take {signature} ({mismatch}); bridge it in a few lines of pieces.py to get it",
             component=name,
         )
+    found: Callable[..., Any] = piece
+    return found
+
+
+def call_piece(bench: Bench, name: str, signature: str, *arguments: Any) -> Tensor | Finding:
+    """What the declared piece returns as one tensor in the bench's precision, or the finding that says why not."""
+    piece = bound_piece(bench, name, signature, *arguments)
+    if isinstance(piece, Finding):
+        return piece
     with persons_errors(f"pieces.{name} raised on {signature}"), bench.precision(), torch.no_grad():
         returned = piece(*arguments)
     if isinstance(returned, (tuple, list)):
