@@ -9,7 +9,7 @@ A batch is a dict of three tensors, int64, padded with PAD on the right:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,7 +28,7 @@ Pairs = Sequence[tuple[str, str]]
 Ids = tuple[list[int], list[int]]  # pieces of the source, pieces of the target, without specials
 
 
-def learn_pieces(pairs: Pairs, vocabulary: int) -> Tokenizer:
+def learn_pieces(pairs: Iterable[tuple[str, str]], vocabulary: int) -> Tokenizer:
     """Byte-pair encoding shared by both languages, learned from both sides of `pairs` (section 5.1).
 
     Raises:

@@ -10,11 +10,10 @@ import gzip
 import hashlib
 import os
 import sys
-import urllib.error
-import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
+from repro.download import fetch
 from repro.errors import DataError
 
 SOURCE = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
@@ -22,6 +21,7 @@ LICENCE = (
     "Multi30k: captions under CC BY-NC-SA 4.0; the images are of Flickr30k and are not fetched. "
     "Non-commercial research use; https://github.com/multi30k/dataset"
 )
+HINT = "Set data.folder or REPRO_DATA to a folder that holds the files, or run data=numbers: it needs no network."
 FILES = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 SHA256 = {
     "test_2016_flickr.de.gz": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
@@ -67,29 +67,8 @@ def find(folder: str | None = None, source: str = SOURCE) -> Path:
     if missing:
         print(f"{LICENCE}\nDownloading {len(missing)} files into {cache}", file=sys.stderr)
     for name in missing:
-        download(source + name, cache / name, SHA256[name])
+        fetch(source + name, cache / name, SHA256[name], HINT)
     return cache
-
-
-def download(address: str, path: Path, sha256: str) -> None:
-    """Fetch one file, check it, and only then give it its name.
-
-    Raises:
-        DataError: no network, an HTTP error, or a checksum that differs.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            content = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise DataError(
-            f"{address} cannot be downloaded: {error}",
-            "Set data.folder or REPRO_DATA to a folder that holds the files, or run data=numbers: it needs no network.",
-        ) from error
-    verify(content, path, sha256)
-    part = path.with_suffix(f".part{os.getpid()}")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def verify(content: bytes, path: Path, sha256: str) -> None:
