@@ -209,7 +209,7 @@ class Reader:
         return None if value is None or kind is None else Spread(value, kind)
 
     def requires(self, node: Located, path: str) -> Requires | None:
-        entries = self.entries(node, path, ("scale", "data", "overrides", "not_built"))
+        entries = self.entries(node, path, ("scale", "data", "overrides", "not_built", "settings"))
         if entries is None:
             return None
         return Requires(
@@ -217,6 +217,7 @@ class Reader:
             self.optional(entries, "data", path, self.text, ""),
             self.optional(entries, "overrides", path, self.listed(self.override), ()),
             self.optional(entries, "not_built", path, self.text, ""),
+            self.optional(entries, "settings", path, self.listed(self.override), ()),
         )
 
     def override(self, node: Located, path: str) -> str | None:

@@ -58,6 +58,8 @@ class Spread:
 class Requires:
     """What a run must be to decide a record. `overrides` are Hydra overrides (model.layers=2).
 
+    `overrides` are part of the command. `settings`, key=value too, are what scale and data set give without a word, and
+    what a run must still have to be this row's and not another variant's; an override of the same key goes before.
     `not_built` names what it takes and this harness does not have: no command decides the record then.
     """
 
@@ -65,6 +67,7 @@ class Requires:
     data: str = ""
     overrides: tuple[str, ...] = ()
     not_built: str = ""
+    settings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -266,7 +266,9 @@ def unmet_requirement(record: Record, measured: Measured) -> str:
         return f"needs scale={requires.scale}, this run has scale={measured.scale or 'none'}"
     if requires.data and requires.data != measured.data:
         return f"needs data={requires.data}, this run has data={measured.data or 'none'}"
-    for override in requires.overrides:
+    overridden = {override.partition("=")[0] for override in requires.overrides}
+    given = [setting for setting in requires.settings if setting.partition("=")[0] not in overridden]
+    for override in (*requires.overrides, *given):
         key, _, wanted = override.partition("=")
         got = lookup(measured.config, key)
         if not same_setting(got, wanted):
