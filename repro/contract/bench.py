@@ -245,4 +245,7 @@ class Bench:
         return terms
 
     def evaluate(self, model: Any, split: str = "test", data: Any = None, **extra: Any) -> dict[str, float]:
+        if "checkpoints" not in extra:  # one that averages checkpoints averages this model alone
+            states = {name: module.state_dict() for name, module in self.modules(model).items()}
+            extra["checkpoints"] = [states["model"] if list(states) == ["model"] else states]
         return self.paper.evaluate(model, data if data is not None else self.data(), split, **extra)

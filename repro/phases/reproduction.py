@@ -91,6 +91,7 @@ def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
         evaluate_every=settings["evaluate_every"],
         checkpoint_every=settings["checkpoint_every"],
         keep_checkpoints=int(settings["keep_checkpoints"]),
+        keep_every=settings["keep_every"],
         evaluation_split=str(settings["evaluation_split"]),
         device=str(config["device"]),
         precision=str(config["precision"]),

@@ -207,7 +207,7 @@ def other_statistics(context: Judgeable, last: Measurement, own: Courses) -> lis
             continue
         for statistic in (record.statistic, *record.readings):
             value = statistic_of(course, statistic, record.direction)
-            if value is not None and statistic != last.statistic:
+            if value is not None and (record.split, statistic) != (last.split, last.statistic):
                 found.setdefault((record.split, statistic), {})[record.metric] = value
     return [
         replace(last, split=split, statistic=statistic, metrics=metrics)

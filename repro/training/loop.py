@@ -419,20 +419,30 @@ class Loop:
         metrics = self._evaluate(split)
         if self.main:
             self.store.append(self.update, split, metrics, self._seconds())
-            self.store.write_metrics(metrics, update=self.update, split=split, signatures=self._signatures())
+            self.store.write_metrics(
+                metrics,
+                update=self.update,
+                split=split,
+                statistic=str(self._beside_evaluation("statistic", "last", split=split)),
+                signatures=dict(self._beside_evaluation("signatures", {})),
+            )
         return metrics
 
-    def _signatures(self) -> dict[str, str]:
-        """How metrics were computed, by the function `signatures(**config)` beside the evaluation, if there is one."""
+    def _beside_evaluation(self, name: str, default: Any, **extra: Any) -> Any:
+        """What the function `name(**config)` beside the evaluation says of its metrics, if there is one.
+
+        `signatures` gives how each metric is computed; `statistic` what the final number is in the words of the
+        reference table, where it is not the last value ("last_5_checkpoints_averaged").
+        """
         import sys
 
         node = self.paper.settings["evaluation"]
         module = sys.modules[locate(node["_target_"], "evaluation._target_").__module__]
-        give = getattr(module, "signatures", None)
+        give = getattr(module, name, None)
         if not callable(give):
-            return {}
-        with persons_errors("evaluation: signatures raised"):
-            return dict(give(**{name: value for name, value in node.items() if not name.startswith("_")}))
+            return default
+        with persons_errors(f"evaluation: {name} raised"):
+            return give(**{key: value for key, value in node.items() if not key.startswith("_")}, **extra)
 
     def _kept_states(self) -> checkpoint.KeptStates:
         return checkpoint.KeptStates(

@@ -87,7 +87,20 @@ class Cache:
     def __init__(self) -> None:
         self.length = 0  # target positions already seen
         self.memory: Tensor | None = None  # [b, m, width]
-        self.heads: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        self.heads: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # of target positions, which grow
+        self.memory_heads: dict[nn.Module, tuple[Tensor, Tensor]] = {}  # of the memory, which stay
+
+    def select(self, rows: Tensor, same_sources: bool = False) -> None:
+        """Keep these rows of the batch, in this order; rows may occur more than once.
+
+        Args:
+            rows: int64 [k].
+            same_sources: each new row has the source of the row in its place, so the memory needs no copy.
+        """
+        self.heads = {layer: (k[rows], v[rows]) for layer, (k, v) in self.heads.items()}
+        if not same_sources:
+            self.memory_heads = {layer: (k[rows], v[rows]) for layer, (k, v) in self.memory_heads.items()}
+            self.memory = None if self.memory is None else self.memory[rows]
 
 
 class MultiHeadAttention(nn.Module):
@@ -140,10 +153,12 @@ class MultiHeadAttention(nn.Module):
 
     def keys_and_values(self, key: Tensor, value: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
         """Project keys and values; with a cache, project new positions only and put them behind the old ones."""
-        if cache is not None and key is cache.memory and self in cache.heads:
-            return cache.heads[self]  # the memory never changes, so neither do its keys and values
+        if cache is not None and key is cache.memory and self in cache.memory_heads:
+            return cache.memory_heads[self]  # the memory never changes, so neither do its keys and values
         k, v = self.split(self.key(key)), self.split(self.value(value))
-        if cache is not None:
+        if cache is not None and key is cache.memory:
+            cache.memory_heads[self] = k, v
+        elif cache is not None:
             if self in cache.heads:
                 old_k, old_v = cache.heads[self]
                 k, v = torch.cat([old_k, k], dim=2), torch.cat([old_v, v], dim=2)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Sequence
 
+import torch
+from torch import Tensor, nn
+
+from repro.papers.transformer import beam as search
 from repro.papers.transformer.model import FeedForward, MultiHeadAttention
 
 
@@ -58,3 +61,33 @@ def feed_forward(x: Tensor, w_1: Tensor, b_1: Tensor, w_2: Tensor, b_2: Tensor) 
         linear.bias.copy_(bias)
     result: Tensor = layer.eval()(x)
     return result
+
+
+class Table(nn.Module):
+    """Stands in for a model: the next piece's log-probabilities are those of a function of the prefix alone."""
+
+    def __init__(self, log_probabilities: Callable[[tuple[int, ...]], Sequence[float]]) -> None:
+        super().__init__()
+        self.log_probabilities = log_probabilities
+
+    def forward(self, source: Tensor, target_input: Tensor) -> Tensor:
+        """target_input [b, n], whose first piece is the begin marker → [b, 1, classes], of the last position."""
+        prefixes = [tuple(row[1:]) for row in target_input.tolist()]
+        return torch.tensor([list(self.log_probabilities(prefix)) for prefix in prefixes], dtype=torch.float64)[:, None]
+
+
+def beam_search(
+    log_probabilities: Callable[[tuple[int, ...]], Sequence[float]], end: int, beam: int, longest: int, alpha: float
+) -> list[int]:
+    """The search of `beam.py` over a function of the prefix: the best sequence, with `end` last where it ended.
+
+    Args:
+        log_probabilities: prefix → log-probability of each next piece [classes].
+        end: the piece that ends a sequence.
+        beam: hypotheses kept.
+        longest: most pieces.
+        alpha: exponent of the length penalty.
+    """
+    source = torch.zeros(1, 1, dtype=torch.int64)
+    found = search.beam_search(Table(log_probabilities), source, beam, alpha, longest, begin=-1, end=end, padding=-1)
+    return [piece for piece in found[0].tolist() if piece != -1]
