@@ -15,10 +15,9 @@ def run(context: PhaseContext) -> Evidence:
     guarded = len(context.paper.tricky_parts)
     parts.append(f"{guarded} tricky part{'s' if guarded != 1 else ''} guarded")
     if context.table is not None:
-        parts.append(f"{len(context.table.records)} reference numbers")
-    contradictions = sum(entry["verdict"] == "paper_inconsistent" for entry in audit)
-    if contradictions:
-        parts.append(f"audit: {contradictions} of them cannot hold together")
+        contradictions = sum(entry["verdict"] == "paper_inconsistent" for entry in audit)
+        contradicted = f", {contradictions} contradict the paper" if contradictions else ""
+        parts.append(f"{len(context.table.records)} reference numbers{contradicted}")
     return run_gate("analysis", context, summary=" · ".join(parts), data={"audit": audit})
 
 
