@@ -1,4 +1,4 @@
-"""Value checks of the loss: known inputs and outputs, its floor, ln C, which target each output is held to, its scale."""
+"""Value checks of the loss: known inputs and outputs, its floor, ln C, the target each output is held to, its scale."""
 
 from __future__ import annotations
 
@@ -40,13 +40,21 @@ class Classification:
 
 
 def classifications(bench: Bench) -> list[Classification]:
-    """Declared ones (properties named loss_value), else those whose tensors say so: targets index the logits' last axis."""
+    """Declared ones (properties named loss_value), else those by their tensors: targets index the logits' last axis."""
     found = []
     for declared in bench.paper.properties:
         if declared.name == "loss_value":
             o = declared.options
             padding = o.get("padding")
-            found.append(Classification(o.get("term", "total"), o.get("logits", ""), o.get("targets", ""), float(o.get("smoothing", 0.0)), padding))
+            found.append(
+                Classification(
+                    o.get("term", "total"),
+                    o.get("logits", ""),
+                    o.get("targets", ""),
+                    float(o.get("smoothing", 0.0)),
+                    padding,
+                )
+            )
     if found:
         return found
     tensors = bench.paper.tensors
@@ -59,7 +67,10 @@ def classifications(bench: Bench) -> list[Classification]:
             declared_targets = tensors[targets]
             if declared_targets.output_of is not None or declared_targets.is_floating:
                 continue
-            if declared_targets.axes == declared_logits.axes[:-1] and declared_targets.indexes == declared_logits.axes[-1]:
+            if (
+                declared_targets.axes == declared_logits.axes[:-1]
+                and declared_targets.indexes == declared_logits.axes[-1]
+            ):
                 padding = declared_targets.padding
                 found.append(Classification("total", logits, targets, None, None if padding is None else int(padding)))
     return found
@@ -79,11 +90,12 @@ def loss_value(
     padding: int | None = None,
     source: str = "",
 ) -> list[Finding]:
-    """Decides whether a term of the loss is the label-smoothed cross entropy: on random logits, on equal ones (ln C), at its floor.
+    """Decides whether a term of the loss is the label-smoothed cross entropy: on random logits, on equal ones (ln C),
+    at its floor.
 
     Broken: another value than one target at a time in float64.
-    Likely: padding counted in the loss | labels shifted twice | sum instead of mean reduction | softmax before the cross
-    entropy
+    Likely: padding counted in the loss | labels shifted twice | sum instead of mean reduction | softmax before the
+    cross entropy
     """
     if not logits or not targets:
         return [not_run(WHY_NOT)]
@@ -117,7 +129,9 @@ def loss_value(
                 )
             ]
         ours = terms[term].detach()
-        finding = judge_loss(bench, term, "loss", ours, value.reshape(-1, classes).numpy(), flat_targets, smoothing, padding)
+        finding = judge_loss(
+            bench, term, "loss", ours, value.reshape(-1, classes).numpy(), flat_targets, smoothing, padding
+        )
         text = finding.summary.replace("agrees with its oracle", f"is right on {words}")
         text = text.replace("differs from its oracle", f"is wrong on {words}")
         findings.append(finding.with_changes(summary=text, component="loss" if term == "total" else term))
@@ -153,8 +167,8 @@ def targets_aligned(bench: Bench) -> list[Finding]:
     """Decides whether each output is held to its own target: with equal logits, the total must fall fastest towards it.
 
     Broken: the gradient at a position points to another class than that position's target, or padding has gradient.
-    Likely: labels shifted twice (the data is already shifted) | padding counted in the loss | sign of the loss flipped |
-    targets and logits flattened in different orders
+    Likely: labels shifted twice (the data is already shifted) | padding counted in the loss | sign of the loss flipped
+    | targets and logits flattened in different orders
     """
     pairs = [c for c in classifications(bench) if c.term == "total"]
     if not pairs:
@@ -165,7 +179,9 @@ def targets_aligned(bench: Bench) -> list[Finding]:
         gradient = gradient_at_equal_logits(bench, pair, batch, outputs)
         where = {"location": component_location(bench, "loss"), "component": "loss"}
         if gradient is None:
-            findings.append(no_graph(bench, {**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"}))
+            findings.append(
+                no_graph(bench, {**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"})
+            )
             continue
         findings.append(judge_alignment(bench, pair, gradient, batch, where))
     return findings
@@ -196,7 +212,11 @@ def shift_of(bench: Bench, pair: Classification) -> int:
             compare[..., -1] = False
         else:
             compare[..., 0] = False
-        if bool(compare.any()) and bool((pulled == moved)[compare].all()) and not bool((pulled == targets)[compare].all()):
+        if (
+            bool(compare.any())
+            and bool((pulled == moved)[compare].all())
+            and not bool((pulled == targets)[compare].all())
+        ):
             return shift
     return 0
 
@@ -222,7 +242,10 @@ def judge_alignment(
         return failed(
             "padding counts in the loss",
             observed=f"gradient at {count} of {int((~real).sum())} padded positions",
-            likely=("padding counted in the loss (no ignore_index, or the mask is lost)", "ignore_index is another id than padding"),
+            likely=(
+                "padding counted in the loss (no ignore_index, or the mask is lost)",
+                "ignore_index is another id than padding",
+            ),
             **fields,
         )
     if pair.padding is None and bool((size[~real] > 0).any()):
@@ -239,17 +262,36 @@ def judge_alignment(
             others = gradient.clone().scatter_(-1, targets.unsqueeze(-1), 0.0)
             low = float(others.min())
             if low >= -tolerance.same_program(gradient):
-                return passed(f"each {pair.logits} is held to its own {pair.targets}", observed="all signs right", **fields)
-            return warned("the gradient lowers the score's loss for a class that is no target", observed=f"{low:.3g}", **fields)
+                return passed(
+                    f"each {pair.logits} is held to its own {pair.targets}", observed="all signs right", **fields
+                )
+            return warned(
+                "the gradient lowers the score's loss for a class that is no target", observed=f"{low:.3g}", **fields
+            )
     silent = int((size[real] == 0).sum())
     shift = shift_of(bench, pair)
-    observed = f"{int((~right[real]).sum())} of {int(real.sum())} positions point to another class; {silent} have no gradient"
+    observed = (
+        f"{int((~right[real]).sum())} of {int(real.sum())} positions point to another class; {silent} have no gradient"
+    )
     if shift:
         next_one = "next" if shift > 0 else "previous"
-        likely = ("labels shifted twice (the data is already shifted)", "targets and logits flattened in different orders")
-        return failed(f"each {pair.logits} is held to the {next_one} position's target", observed=observed, likely=likely, **fields)
+        likely = (
+            "labels shifted twice (the data is already shifted)",
+            "targets and logits flattened in different orders",
+        )
+        return failed(
+            f"each {pair.logits} is held to the {next_one} position's target",
+            observed=observed,
+            likely=likely,
+            **fields,
+        )
     if bool((gradient.argmax(dim=-1) == targets)[real].all()):
-        return failed("the total grows with the score of the right class", observed=observed, likely=("sign of the loss flipped",), **fields)
+        return failed(
+            "the total grows with the score of the right class",
+            observed=observed,
+            likely=("sign of the loss flipped",),
+            **fields,
+        )
     return failed(
         f"{pair.logits} is not held to {pair.targets}",
         observed=observed,
@@ -283,21 +325,36 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
         }
         sums = rows.sum(dim=-1)
         if float(rows.min()) >= 0 and float((sums - 1).abs().max()) < 1e-4:
-            findings.append(failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields))
+            findings.append(
+                failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields)
+            )
         elif float(rows.max()) <= 1e-6 and float(rows.logsumexp(-1).abs().max()) < 1e-4:
-            findings.append(warned(f"{name} are log-probabilities already: harmless for a cross entropy", observed="logsumexp is 0", **fields))
+            findings.append(
+                warned(
+                    f"{name} are log-probabilities already: harmless for a cross entropy",
+                    observed="logsumexp is 0",
+                    **fields,
+                )
+            )
         else:
-            findings.append(passed(f"{name} are raw scores", observed=f"rows sum to {float(sums.min()):.3g} … {float(sums.max()):.3g}", **fields))
+            findings.append(
+                passed(
+                    f"{name} are raw scores",
+                    observed=f"rows sum to {float(sums.min()):.3g} … {float(sums.max()):.3g}",
+                    **fields,
+                )
+            )
     return findings
 
 
 @check(phase="loss", family="initial value", component="loss")
 def initial_loss(bench: Bench) -> list[Finding]:
-    """Decides whether the loss of a freshly initialised model is what chance costs: ln C, within the spread of its logits.
+    """Decides whether the loss of a freshly initialised model is what chance costs: ln C, within the spread of its
+    logits.
 
     Broken: a first loss that no guess among C classes can have, negative or far above ln C.
-    Likely: nll taken of probabilities instead of log-probabilities | sum instead of mean reduction | logits far too large
-    at initialisation
+    Likely: nll taken of probabilities instead of log-probabilities | sum instead of mean reduction | logits far too
+    large at initialisation
     """
     pairs = [c for c in classifications(bench) if c.term == "total"]
     if not pairs:
@@ -320,9 +377,15 @@ def initial_loss(bench: Bench) -> list[Finding]:
         }
         if not math.isfinite(value) or abs(value - chance) > spread + 1e-6:
             finding = failed(f"the first loss is {value:.3f}; chance costs {chance:.3f}", **fields)
-            findings.append(finding if not (value > chance and sum_is_compensated(bench)) else finding.with_changes(outcome=Outcome.WARNED))
+            findings.append(
+                finding
+                if not (value > chance and sum_is_compensated(bench))
+                else finding.with_changes(outcome=Outcome.WARNED)
+            )
         elif value > 2 * chance:
-            findings.append(warned(f"the first loss is {value:.3f}, over twice the {chance:.3f} of chance: large logits", **fields))
+            findings.append(
+                warned(f"the first loss is {value:.3f}, over twice the {chance:.3f} of chance: large logits", **fields)
+            )
         else:
             findings.append(passed(f"the first loss is {value:.3f}; chance costs {chance:.3f}", **fields))
     return findings
@@ -330,7 +393,8 @@ def initial_loss(bench: Bench) -> list[Finding]:
 
 @check(phase="loss", family="declaration", component="loss")
 def loss_terms(bench: Bench) -> list[Finding]:
-    """Decides whether every term of the loss is one finite number, computed without broadcasting tensors of other shapes.
+    """Decides whether every term of the loss is one finite number, computed without broadcasting tensors of other
+    shapes.
 
     Broken: a term that is NaN, infinite or no scalar; PyTorch's warning of a target size that differs from the input's.
     Likely: (N, 1) against (N,): the loss broadcasts to N × N | no reduction (mean missing) | log of zero
@@ -357,7 +421,7 @@ class Crossing(TorchFunctionMode):
 
 
 def crosses_examples(bench: Bench, part: str) -> bool:
-    """Whether a loss crosses its examples by accident; two batch sizes, for one may be the number of classes as well."""
+    """Whether a loss crosses its examples by accident; two batch sizes, for one may be the number of classes too."""
     seen = []
     for n in (6, 7):
         batch, outputs = outputs_for_loss(bench, n)
@@ -419,7 +483,9 @@ def terms_of(bench: Bench, part: str, loss: Any, tensors: Tensors) -> list[Findi
             )
     shown = ", ".join(f"{name} {float(value):.4g}" for name, value in terms.items()) if not findings else ""
     shown = f"{part}: {shown}" if part else shown
-    return findings or [passed(f"terms are finite numbers: {shown}", expected="finite scalars", observed=shown, **where)]
+    return findings or [
+        passed(f"terms are finite numbers: {shown}", expected="finite scalars", observed=shown, **where)
+    ]
 
 
 @check(phase="loss", family="metamorphic", component="loss")
@@ -496,8 +562,8 @@ def loss_examples_separate(bench: Bench) -> Finding:
     """Decides whether an example's loss depends on its own target: other examples' targets leave its gradient alone.
 
     Broken: changing the targets of one example changes the gradient at the outputs of another.
-    Likely: (N, 1) against (N,): the loss broadcasts to N × N | inputs and targets paired wrongly | a normaliser computed
-    from the targets of the whole batch
+    Likely: (N, 1) against (N,): the loss broadcasts to N × N | inputs and targets paired wrongly | a normaliser
+    computed from the targets of the whole batch
     """
     pairs = [c for c in classifications(bench) if c.term == "total"]
     names = [(c.logits, c.targets) for c in pairs] or regression_pairs(bench)
@@ -539,7 +605,11 @@ def loss_examples_separate(bench: Bench) -> Finding:
     if gap > bound:
         return failed("an example's gradient depends on the targets of others", **fields)
     if own <= bound:
-        return failed(f"the loss does not depend on {target}", likely=("targets not used, or overwritten", "loss re-wrapped in a new tensor"), **fields)
+        return failed(
+            f"the loss does not depend on {target}",
+            likely=("targets not used, or overwritten", "loss re-wrapped in a new tensor"),
+            **fields,
+        )
     return passed("each example's loss depends on its own target only", **fields)
 
 
@@ -549,12 +619,18 @@ def regression_pairs(bench: Bench) -> list[tuple[str, str]]:
     tensors = bench.paper.tensors
     outputs = [n for n in taken if tensors[n].output_of is not None and tensors[n].is_floating]
     given = [n for n in taken if tensors[n].output_of is None and tensors[n].is_floating]
-    return [(o, t) for o in outputs for t in given if [a for a in tensors[o].axes if a != 1] == [a for a in tensors[t].axes if a != 1]]
+    return [
+        (o, t)
+        for o in outputs
+        for t in given
+        if [a for a in tensors[o].axes if a != 1] == [a for a in tensors[t].axes if a != 1]
+    ]
 
 
 @check(phase="loss", family="oracle", component="label_smoothed_cross_entropy")
 def cross_entropy_oracle_agrees(bench: Bench) -> list[Finding]:
-    """Decides whether the piece `label_smoothed_cross_entropy` is the definition, with and without smoothing and padding.
+    """Decides whether the piece `label_smoothed_cross_entropy` is the definition, with and without smoothing and
+    padding.
 
     Broken: another value than one target at a time in float64.
     Likely: padding counted in the loss (no ignore_index, or the mask is lost) | sum instead of mean reduction | label
