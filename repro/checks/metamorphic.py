@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
@@ -37,7 +38,10 @@ def need(bench: Bench, kind: str, **given: str | None) -> str:
     for option in ("output", "input", "tensor"):
         name = given.get(option)
         if name is not None and name not in bench.paper.tensors:
-            return f"properties: {kind}.{option} is {name!r}, which `tensors:` does not declare. {near(name, bench.paper.tensors)}"
+            return (
+                f"properties: {kind}.{option} is {name!r}, which `tensors:` does not declare. "
+                f"{near(name, bench.paper.tensors)}"
+            )
     return ""
 
 
@@ -80,9 +84,9 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
     """Decides whether an output at position t is blind to every input position after t, tried at each position.
 
     Broken: changing the input at t + 1 changes the output at t.
-    Likely: causal mask missing (not built, not passed to the attention) | result of a non-in-place masked_fill discarded,
-    so the mask has no effect | mask polarity inverted | mask applied after the softmax | softmax over the query axis |
-    heads merged without transpose, which mixes positions
+    Likely: causal mask missing (not built, not passed to the attention) | result of a non-in-place masked_fill
+    discarded, so the mask has no effect | mask polarity inverted | mask applied after the softmax | softmax over the
+    query axis | heads merged without transpose, which mixes positions
     """
     reason = need(bench, "causal", output=output, axis=axis, input=input)
     if reason:
@@ -145,7 +149,10 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
     only_next = all(t == p - 1 for p, t in pairs)
     first = min(pairs)
     stage, location = leak_stage(bench, model, batch, new, input, axis, place, first)
-    observed = f"{len(pairs)} leaks, the first: {output}[{first[1]}] changes by up to {tolerance.number(worst)} with {input}[{first[0]}]"
+    observed = (
+        f"{len(pairs)} leaks, the first: {output}[{first[1]}] changes by up to {tolerance.number(worst)} with "
+        f"{input}[{first[0]}]"
+    )
     if stage:
         observed += f"; the first stage that sees it is {stage}"
         common["location"] = location or common["location"]
@@ -271,7 +278,8 @@ def sees_everything(bench: Bench, *, stage: str = "", input: str = "") -> Findin
 
 @check(phase="model", family="metamorphic", component="model")
 def padding_invariant(bench: Bench, *, output: str = "", input: str = "", through: str = "") -> list[Finding]:
-    """Decides whether padding is invisible: more of it changes nothing, and what stands in its place in the memory neither.
+    """Decides whether padding is invisible: more of it changes nothing, and what stands in its place in the memory
+    neither.
 
     `through` names the stage (a glob) whose output at padding is overwritten with noise, such as the encoder.
     Broken: the output at real positions depends on how much padding the batch has.
@@ -577,7 +585,7 @@ def constant_tokens(
         return not_run(f"{name} holds values that are not finite: see outputs_declared")
     if rows.shape[0] < 3:
         return not_run(f"the synthetic {input} has fewer than 3 positions")
-    nearest = float(torch.stack([tolerance.difference(a, b).max() for a, b in zip(rows, rows[1:], strict=False)]).min())
+    nearest = float(torch.stack([tolerance.difference(a, b).max() for a, b in itertools.pairwise(rows)]).min())
     bound = tolerance.other_order(tensor)
     fields: dict[str, Any] = {
         "expected": f"{name} differs between positions when {input} holds the same token everywhere",
@@ -617,8 +625,8 @@ def deterministic(bench: Bench, *, output: str = "") -> Finding:
     """Decides whether the model in eval mode is a function of its input: f(a), f(b), f(a) gives the same twice.
 
     Broken: the first and the third result differ.
-    Likely: functional dropout ignores eval mode (F.dropout without training=self.training) | hidden state carried between
-    batches | random numbers drawn in the forward that no declared noise tensor fixes
+    Likely: functional dropout ignores eval mode (F.dropout without training=self.training) | hidden state carried
+    between batches | random numbers drawn in the forward that no declared noise tensor fixes
     """
     names = [output] if output else bench.paper.outputs()
     if not names:
@@ -665,8 +673,8 @@ def train_eval_differs(bench: Bench) -> Finding:
     """Decides whether declared dropout acts in train mode: two forwards then differ.
 
     Broken: the config gives a dropout rate above 0, and the model in train mode is deterministic.
-    Likely: dropout never applied (the rate is not passed on) | dropout applied with training=False | model.train() has no
-    effect because layers are not registered
+    Likely: dropout never applied (the rate is not passed on) | dropout applied with training=False | model.train() has
+    no effect because layers are not registered
     """
     from repro.checks.inputs import flat
 
