@@ -45,7 +45,7 @@ def modules_registered(bench: Bench) -> list[Finding]:
 
 
 def unregistered(module: nn.Module) -> Iterator[tuple[str, str, int]]:
-    """(path, "layers" or "parameters", how many) of modules and parameters in plain attributes, lists, tuples, dicts."""
+    """(path, "layers" or "parameters", number) of modules and parameters in plain attributes, lists, tuples, dicts."""
     known = {id(m) for m in module.modules()}
     weights = {id(p) for p in module.parameters()}
     for name, owner in module.named_modules():
@@ -120,8 +120,8 @@ def gradient_reaches(bench: Bench, *, stopped: list[str] | None = None) -> list[
 
     `stopped` lists globs of parameters that the paper cuts off on purpose.
     Broken: a parameter that is frozen, or whose gradient is missing or exactly zero.
-    Likely: no_grad left around part of the forward | frozen flag left on (requires_grad False) | a layer that is built but not used |
-    .detach() or .item() on the way
+    Likely: no_grad left around part of the forward | frozen flag left on (requires_grad False) | a layer that is built
+    but not used | .detach() or .item() on the way
     """
     model = shaken(bench, bench.model())
     findings = []
@@ -143,7 +143,11 @@ def gradient_reaches(bench: Bench, *, stopped: list[str] | None = None) -> list[
         if isinstance(total, Tensor) and total.requires_grad:
             names = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
             grads = torch.autograd.grad(total, [p for _, p in names], allow_unused=True)
-            missing = [n for (n, _), g in zip(names, grads, strict=True) if (g is None or not bool(g.any())) and n not in allowed]
+            missing = [
+                n
+                for (n, _), g in zip(names, grads, strict=True)
+                if (g is None or not bool(g.any())) and n not in allowed
+            ]
         else:
             missing = [n for n, p in module.named_parameters() if p.requires_grad and n not in allowed]
         findings += judge_reach(bench, owner, module, missing, fixed)
@@ -197,7 +201,10 @@ def judge_reach(bench: Bench, owner: str, module: nn.Module, missing: list[str],
                 location=location_of(common_module(module, fixed)),
                 likely=(
                     "frozen flag left on (requires_grad False)",
-                    "a fixed table kept as a parameter: make it a buffer, or declare {property: frozen, parameters: […]}",
+                    (
+                        "a fixed table kept as a parameter: make it a buffer, or declare {property: frozen, "
+                        "parameters: […]}"
+                    ),
                 ),
                 details={"parameters": fixed},
                 **fields,
@@ -207,7 +214,9 @@ def judge_reach(bench: Bench, owner: str, module: nn.Module, missing: list[str],
         no_grad = "no_grad left around part of the forward"
         unused = "a layer that is built but not used"
         whole = len(missing) > 2 or len(missing) == len(names)
-        likely = (no_grad, ".detach() or .item() on the way", unused) if whole else (unused, no_grad, ".detach() on the way")
+        likely = (
+            (no_grad, ".detach() or .item() on the way", unused) if whole else (unused, no_grad, ".detach() on the way")
+        )
         findings.append(
             failed(
                 f"no gradient reaches {len(missing)} of {len(names)} parameters: {summary_of(missing)}",
@@ -241,8 +250,8 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
     """Decides whether the gradient of each parameter agrees with central finite differences in float64.
 
     Broken: the slope along a random direction differs from what backward says.
-    Likely: custom backward off by a factor | a value detached from the graph on the way | an in-place change of a tensor
-    that backward needs
+    Likely: custom backward off by a factor | a value detached from the graph on the way | an in-place change of a
+    tensor that backward needs
     """
     model = shaken(bench, bench.model(dtype=torch.float64))
     findings = []
@@ -254,7 +263,12 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
         generator = torch.Generator().manual_seed(6)
         weights: dict[str, Tensor] = {}
 
-        def value(owner: str = owner, weights: dict[str, Tensor] = weights, batch: Any = batch) -> Tensor:
+        def value(
+            owner: str = owner,
+            weights: dict[str, Tensor] = weights,
+            batch: Any = batch,
+            generator: torch.Generator = generator,
+        ) -> Tensor:
             total = torch.zeros((), dtype=torch.float64)
             for name, output in bench.forward(model, batch, owner).items():
                 if isinstance(output, Tensor) and output.is_floating_point():
@@ -334,7 +348,9 @@ def judge_slopes(
         "location": location_of(module),
     }
     if not wrong:
-        return passed(f"gradients of {tried} parameters agree with finite differences", observed="no difference", **fields)
+        return passed(
+            f"gradients of {tried} parameters agree with finite differences", observed="no difference", **fields
+        )
     name, says, slope = wrong[0]
     observed = f"{len(wrong)} of {tried} differ, first {name}: backward {says:.4g}, finite differences {slope:.4g}"
     if custom:
@@ -345,7 +361,10 @@ def judge_slopes(
             **fields,
         )
     return warned(
-        f"the gradient of {summary_of([n for n, _, _ in wrong])} is cut on the way (detach or no_grad): right only where the paper stops it",
+        (
+            f"the gradient of {summary_of([n for n, _, _ in wrong])} is cut on the way (detach or no_grad): right "
+            "only where the paper stops it"
+        ),
         observed=observed,
         **fields,
     )
@@ -362,7 +381,8 @@ def loss_finite_differences(bench: Bench) -> list[Finding]:
     """Decides whether the gradient that the loss sends back agrees with central finite differences in float64.
 
     Broken: the slope of `total` along a random direction of an output differs from what backward says.
-    Likely: custom backward off by a factor | part of the total detached from the graph | loss re-wrapped in a new tensor
+    Likely: custom backward off by a factor | part of the total detached from the graph | loss re-wrapped in a new
+    tensor
     """
     names = float_outputs(bench)
     if not names:
@@ -378,7 +398,10 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
     taken = parameters_of(loss)
     names = [name for name in float_outputs(bench) if name in taken]
     # contiguous: an expanded output cannot be moved in place
-    tracked = {name: outputs[name].detach().double().clone(memory_format=torch.contiguous_format).requires_grad_() for name in names}
+    tracked = {
+        name: outputs[name].detach().double().clone(memory_format=torch.contiguous_format).requires_grad_()
+        for name in names
+    }
     total = bench.call_loss({**batch, **outputs, **tracked}, loss)["total"]
     fields: dict[str, Any] = {
         "expected": "backward and central finite differences of `total` give the same slope",
@@ -395,7 +418,9 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
     for name, grad in zip(tracked, grads, strict=True):
         if grad is None:
             continue
-        direction = torch.randn(grad.shape, generator=generator, dtype=torch.float64) * grad.abs().mean().clamp_min(1e-12)
+        direction = torch.randn(grad.shape, generator=generator, dtype=torch.float64) * grad.abs().mean().clamp_min(
+            1e-12
+        )
         direction = direction / direction.norm()
 
         def value(name: str = name) -> Tensor:
@@ -407,16 +432,23 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
         if not agrees(says, slopes, float(grad.norm())):
             custom = custom_functions(total)
             if not custom:
-                return [warned(
-                    f"part of the loss is cut off from {name} (detach or no_grad): right only where the paper stops the gradient",
-                    observed=observed[-1],
+                return [
+                    warned(
+                        (
+                            f"part of the loss is cut off from {name} (detach or no_grad): right only where the paper "
+                            "stops the gradient"
+                        ),
+                        observed=observed[-1],
+                        **fields,
+                    )
+                ]
+            return [
+                failed(
+                    f"the gradient of the loss with respect to {name} is not its derivative",
+                    observed=f"{observed[-1]}; custom backward in use: {', '.join(custom)}",
                     **fields,
-                )]
-            return [failed(
-                f"the gradient of the loss with respect to {name} is not its derivative",
-                observed=f"{observed[-1]}; custom backward in use: {', '.join(custom)}",
-                **fields,
-            )]
+                )
+            ]
     return [passed("the gradient of the loss agrees with finite differences", observed="; ".join(observed), **fields)]
 
 
@@ -452,8 +484,8 @@ def loss_reaches_parameters(bench: Bench) -> Finding:
     """Decides whether the total of the loss sends gradient to every trainable parameter of the model.
 
     Broken: a parameter whose gradient from `total` is missing or exactly zero.
-    Likely: loss re-wrapped in a new tensor (torch.tensor(loss.item()), .data, .detach()) | no_grad left around the loss |
-    an output that the loss does not use
+    Likely: loss re-wrapped in a new tensor (torch.tensor(loss.item()), .data, .detach()) | no_grad left around the loss
+    | an output that the loss does not use
     """
     model = shaken(bench, bench.model())
     modules = bench.modules(model)
@@ -473,7 +505,9 @@ def loss_reaches_parameters(bench: Bench) -> Finding:
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     grads = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
     allowed = allowed_frozen(bench, module, None)
-    missing = [n for (n, _), g in zip(named, grads, strict=True) if (g is None or not bool(g.any())) and n not in allowed]
+    missing = [
+        n for (n, _), g in zip(named, grads, strict=True) if (g is None or not bool(g.any())) and n not in allowed
+    ]
     if len(missing) == len(named):
         return no_graph(bench, fields)
     if missing:
