@@ -1,4 +1,4 @@
-"""Data checks: declared tensors in every split, no leakage, order, shift, end markers, pairs that stay pairs, resuming."""
+"""Data checks: declared tensors in every split, no leakage, order, shift, end markers, pairs that stay so, resuming."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ ACTING = "the data come from acting: two passes are two experiences"
 def declared_tensors(bench: Bench) -> list[Finding]:
     """Decides whether every batch, made up or real, holds the declared tensors: axes, dtype, range, padding at the end.
 
-    Broken: a tensor missing or not declared, sizes of one axis that disagree, an index outside its table, padding inside.
-    Likely: padding on the wrong side | an index beyond the vocabulary | labels counted from 1 | float where integers are needed
+    Broken: a tensor missing or not declared, sizes of one axis that disagree, an index outside its table, padding
+    inside.
+    Likely: padding on the wrong side | an index beyond the vocabulary | labels counted from 1 | float where integers
+    are needed
     """
     findings = []
     synthetic = [bench.synthetic(n, seed) for n, seed in ((1, 0), (4, 1))]
@@ -102,7 +104,9 @@ def tensor_faults(
         if size != need:
             faults.append(f"axis {axis}: size {size}, elsewhere {need}")
     kind = str(value.dtype).removeprefix("torch.")
-    if declaration.is_floating != value.is_floating_point() or (not declaration.is_floating and kind != declaration.dtype):
+    if declaration.is_floating != value.is_floating_point() or (
+        not declaration.is_floating and kind != declaration.dtype
+    ):
         faults.append(f"dtype: {kind}, declared {declaration.dtype}")
     if value.is_floating_point() and not bool(value.isfinite().all()):
         faults.append("values: NaN or infinite")
@@ -139,8 +143,8 @@ def splits_disjoint(bench: Bench) -> list[Finding]:
     """Decides whether validation and test hold examples of the training set.
 
     Broken: more exact copies than the training set has of its own examples.
-    Likely: validation indices overlap the training ones | split made after augmentation or oversampling | the same file read
-    for two splits
+    Likely: validation indices overlap the training ones | split made after augmentation or oversampling | the same file
+    read for two splits
     """
     if needs_acting(bench):
         return [not_run(ACTING)]
@@ -155,7 +159,9 @@ def splits_disjoint(bench: Bench) -> list[Finding]:
     for split in ("validation", "test"):
         other = passes(bench, split)[0]
         held[split] = set(other.examples)
-        findings.append(judge_overlap(bench, f"{split} and train", other.examples, set(counts), own, other.said, train.said))
+        findings.append(
+            judge_overlap(bench, f"{split} and train", other.examples, set(counts), own, other.said, train.said)
+        )
     findings.append(
         judge_overlap(bench, "test and validation", passes(bench, "test")[0].examples, held["validation"], own, "", "")
     )
@@ -243,7 +249,11 @@ def validation_repeats(bench: Bench) -> list[Finding]:
             findings.append(passed(f"{split} repeats: {first.said}", observed="no difference", **fields))
             continue
         shuffled = Counter(first.examples) == Counter(second.examples)
-        likely = ("validation shuffled",) if shuffled else ("augmentation active on the validation split", "stored data changed in place by a pass")
+        likely = (
+            ("validation shuffled",)
+            if shuffled
+            else ("augmentation active on the validation split", "stored data changed in place by a pass")
+        )
         findings.append(
             failed(
                 f"{split} gives other {'order' if shuffled else 'examples'} in a second pass",
@@ -311,8 +321,8 @@ def train_examples_repeat(bench: Bench) -> Finding:
     """Decides whether a second training pass holds the same examples as the first.
 
     Broken: examples that change from pass to pass although no augmentation is declared.
-    Likely: in-place op changes the stored data set | examples dropped or doubled at the end of a pass | inputs shuffled without
-    the labels
+    Likely: in-place op changes the stored data set | examples dropped or doubled at the end of a pass | inputs shuffled
+    without the labels
     """
     if needs_acting(bench):
         return not_run(ACTING)
@@ -333,10 +343,15 @@ def train_examples_repeat(bench: Bench) -> Finding:
         return passed(f"two training passes hold the same {len(first.examples):,} examples", **fields)
     broken = [name for name in first.names if Counter(first.column(name)) != Counter(second.column(name))]
     if not broken:
-        return failed("examples are paired anew in a second pass", **{**fields, "likely": ("inputs shuffled without the labels",)})
+        return failed(
+            "examples are paired anew in a second pass", **{**fields, "likely": ("inputs shuffled without the labels",)}
+        )
     if lost == new and floating_only(bench, broken):
         return warned(
-            f"{', '.join(broken)} change from pass to pass: declare {{property: augmented, tensor: {broken[0]}}} if so meant",
+            (
+                f"{', '.join(broken)} change from pass to pass: declare {{property: augmented, tensor: {broken[0]}}} "
+                "if so meant"
+            ),
             **fields,
         )
     if lost and new:
@@ -346,7 +361,13 @@ def train_examples_repeat(bench: Bench) -> Finding:
         )
     if len(second.examples) < len(first.examples) and lost <= len(first.examples) / max(1, first.batches):
         return warned("the last, smaller batch comes in one pass and not in the other", **fields)
-    return failed("training passes differ in their examples", **{**fields, "likely": ("examples dropped or doubled at the end of a pass", "in-place op changes the stored data set")})
+    return failed(
+        "training passes differ in their examples",
+        **{
+            **fields,
+            "likely": ("examples dropped or doubled at the end of a pass", "in-place op changes the stored data set"),
+        },
+    )
 
 
 def floating_only(bench: Bench, names: list[str]) -> bool:
@@ -358,8 +379,8 @@ def pairs_stay_pairs(bench: Bench) -> list[Finding]:
     """Decides whether inputs keep their targets when the order changes: over two passes and another seed.
 
     Broken: the same input comes with another target.
-    Likely: inputs shuffled without the labels | labels permuted once at loading with a random seed | an index shared by two
-    differently sorted lists
+    Likely: inputs shuffled without the labels | labels permuted once at loading with a random seed | an index shared by
+    two differently sorted lists
     """
     if needs_acting(bench):
         return [not_run(ACTING)]
@@ -393,7 +414,11 @@ def pairs_stay_pairs(bench: Bench) -> list[Finding]:
             "threshold": f"{ambiguous:.2%} of inputs have several targets by themselves, plus 5 standard errors",
             "location": component_location(bench, "data"),
         }
-        limit = ambiguous + 5 * math.sqrt(max(ambiguous, 1 / max(1, common)) / max(1, common)) if ambiguous or not first.complete else 0.0
+        limit = (
+            ambiguous + 5 * math.sqrt(max(ambiguous, 1 / max(1, common)) / max(1, common))
+            if ambiguous or not first.complete
+            else 0.0
+        )
         if common == 0:
             findings.append(not_run(f"no {x} comes twice (augmented, or drawn anew)"))
         elif wrong / common <= limit:
@@ -408,8 +433,8 @@ def stream_resumes(bench: Bench) -> Finding:
     """Decides whether the training stream continues after load_state_dict with the batch it would have given.
 
     Broken: a fresh object with the saved state gives another next batch.
-    Likely: the position in the pass is not saved | the order of the pass is drawn anew after loading | the generator's state is
-    not saved
+    Likely: the position in the pass is not saved | the order of the pass is drawn anew after loading | the generator's
+    state is not saved
     """
     data = bench.data(fresh=True)
     if not callable(getattr(data, "state_dict", None)) or not callable(getattr(data, "load_state_dict", None)):
@@ -444,8 +469,8 @@ def shifted(bench: Bench, *, input: str = "", output: str = "", source: str = ""
     """Decides whether the output sequence is the input shifted by one: position t must predict what t + 1 is given.
 
     Broken: the two are equal, or shifted by another amount.
-    Likely: teacher forcing without the shift (input and target are the same) | language-model window without the shift |
-    shifted twice | the target is cut at the wrong end
+    Likely: teacher forcing without the shift (input and target are the same) | language-model window without the shift
+    | shifted twice | the target is cut at the wrong end
     """
     if not input or not output:
         return [not_run("declare {property: shifted, input: target_input, output: target_output} to get it")]
@@ -478,7 +503,8 @@ def judge_shift(
     fields: dict[str, Any] = {
         "component": output,
         "expected": f"{output}[t] = {input}[t + 1] at every real position" + (f" ({source})" if source else ""),
-        "observed": f"{wrong} of {total} positions differ" + (f"; {equal} of {len(batches)} batches have {output} = {input}" if equal else ""),
+        "observed": f"{wrong} of {total} positions differ"
+        + (f"; {equal} of {len(batches)} batches have {output} = {input}" if equal else ""),
         "threshold": "exact",
         "location": component_location(bench, "data"),
     }
@@ -577,7 +603,10 @@ def synthetic_repeats(bench: Bench) -> Finding:
     differs = any(one[k].shape != other[k].shape or not torch.equal(one[k], other[k]) for k in one)
     fields: dict[str, Any] = {
         "expected": "4 examples; the same seed gives the same batch, another seed another",
-        "observed": f"sizes {sorted(sizes)}; {'same' if same else 'different'} for one seed, {'different' if differs else 'same'} for another",
+        "observed": (
+            f"sizes {sorted(sizes)}; {'same' if same else 'different'} for one seed, "
+            f"{'different' if differs else 'same'} for another"
+        ),
         "threshold": "exact",
         "location": component_location(bench, "data"),
     }
