@@ -18,7 +18,7 @@ SIGNATURE = "(environment, act, steps) → dict of observations [T, 2], actions,
 
 
 class Track:
-    """A walk on two numbers with gymnasium's interface: r = o₀ + 10 a; episodes terminate after 5 steps or are cut at 4.
+    """A walk on two numbers with gymnasium's interface: r = o₀ + 10 a; episodes end after 5 steps or are cut at 4.
 
     `reset(seed=…)` starts anew as gymnasium does: a seed restarts the generator, without one it goes on.
     """
