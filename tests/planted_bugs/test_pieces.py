@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from repro.checks.registry import load_all, run_check
@@ -163,10 +164,10 @@ VARIANTS = [
 ]
 
 
-def run(module: Any, check: str, piece: str, function: str) -> list[Finding]:
+def run(module: Any, check: str, piece: str, function: str, dtype: torch.dtype = torch.float64) -> list[Finding]:
     """What the check says of a paper whose only piece is this function; pieces that it lacks are left out."""
     settings = {"paper": {"name": "pieces"}, "pieces": {piece: f"{module.__name__}.{function}"}}
-    found = run_check(check, Bench(Paper.from_config(settings)))
+    found = run_check(check, Bench(Paper.from_config(settings), dtype))
     assert all("declare" in f.reason for f in found if f.outcome is Outcome.NOT_RUN), found
     return [f for f in found if f.outcome is not Outcome.NOT_RUN]
 
@@ -216,3 +217,10 @@ def test_a_missing_piece_is_not_run_and_says_what_to_declare(check: str) -> None
     found = run_check(check, Bench(Paper.from_config({"paper": {"name": "no pieces"}})))
     assert {f.outcome for f in found} == {Outcome.NOT_RUN}
     assert all("declare `pieces: {" in f.reason for f in found)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_the_correct_line_passes_in_float32(name: str) -> None:
+    module, check, piece, correct, _ = BUGS[name]
+    found = run(module, check, piece, correct, torch.float32)
+    assert {f.outcome for f in found} == {Outcome.PASSED}, found
