@@ -1,4 +1,4 @@
-"""Oracle checks: a person's piece against our float64 NumPy version on small random inputs, and against known mistakes."""
+"""Oracle checks: a person's piece against our float64 NumPy version on small random inputs, and known mistakes."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def attention_oracle_agrees(bench: Bench) -> list[Finding]:
     """Decides whether the piece `attention` computes softmax(q k^T / sqrt(d_k)) v, with and without a mask.
 
     Broken: another result than the float64 definition for several heads, d_k ≠ d_v, and random masks.
-    Likely: scores are not divided by sqrt(d_k) | scores are scaled by the model's width instead of the width of one head |
-    the softmax runs over the query axis | the mask is applied after the softmax, or has no effect
+    Likely: scores are not divided by sqrt(d_k) | scores are scaled by the model's width instead of the width of one
+    head | the softmax runs over the query axis | the mask is applied after the softmax, or has no effect
     """
     q, k, v = tensors_of(1, (BATCH, HEADS, QUERIES, D_K), (BATCH, HEADS, KEYS, D_K), (BATCH, HEADS, KEYS, D_V))
     findings: list[Finding] = []
@@ -148,9 +148,7 @@ def attention_oracle_agrees(bench: Bench) -> list[Finding]:
     return findings
 
 
-def other_convention(
-    bench: Bench, signature: str, given: list[Tensor], mask: np.ndarray, expected: np.ndarray
-) -> str:
+def other_convention(bench: Bench, signature: str, given: list[Tensor], mask: np.ndarray, expected: np.ndarray) -> str:
     """Under which other convention of masks the piece agrees with the oracle, or "".
 
     The opposite polarity is not judged here: where masks are built so, it is right, and the causal and padding checks
@@ -172,8 +170,8 @@ def multi_head_oracle_agrees(bench: Bench) -> list[Finding]:
     """Decides whether the piece `multi_head_attention`, given four matrices, concatenates its heads as the paper does.
 
     Broken: another result than one head at a time by the definition, for heads > 1 and a causal mask.
-    Likely: heads merged without transpose (positions and heads are mixed) | heads split in another order of axes | scores
-    are scaled by the model's width instead of the width of one head | the mask has no effect | W^O not applied
+    Likely: heads merged without transpose (positions and heads are mixed) | heads split in another order of axes |
+    scores are scaled by the model's width instead of the width of one head | the mask has no effect | W^O not applied
     """
     width, heads, d_k, d_v, length = 12, HEADS, 4, 5, 6
     query, key, value, w_q, w_k, w_v, w_o = tensors_of(
@@ -240,7 +238,11 @@ def mistaken_heads(
     batch, length = query.shape[:2]
     q, k, v = split(query @ w_q), split(key @ w_k), split(value @ w_v)
     right = attention_oracle.attention(q, k, v, mask)
-    words = {"merged": "heads merged without transpose", "split": "heads split without transpose", "no output": "W^O is not applied"}
+    words = {
+        "merged": "heads merged without transpose",
+        "split": "heads split without transpose",
+        "no output": "W^O is not applied",
+    }
     wrong = {"merged": right.reshape(batch, length, -1) @ w_o}
     q_whole, k_whole, v_whole = (split_without_transpose(x) for x in (query @ w_q, key @ w_k, value @ w_v))
     wrong["split"] = merge(attention_oracle.attention(q_whole, k_whole, v_whole, mask)) @ w_o
@@ -256,7 +258,8 @@ def mistaken_heads(
 
 @check(phase="model", family="oracle", component="feed_forward")
 def feed_forward_oracle_agrees(bench: Bench) -> Finding:
-    """Decides whether the piece `feed_forward`, given its weights, computes max(0, x W_1 + b_1) W_2 + b_2 at each position.
+    """Decides whether the piece `feed_forward`, given its weights, computes max(0, x W_1 + b_1) W_2 + b_2 at each
+    position.
 
     Broken: another result than the definition.
     Likely: activation missing or another one than ReLU | bias left out | matrices used in the wrong order
@@ -270,7 +273,9 @@ def feed_forward_oracle_agrees(bench: Bench) -> Finding:
     inner = x @ w_1 + b_1
     wrong = {"no activation": inner @ w_2 + b_2, "no bias": np.maximum(x @ w_1, 0) @ w_2}
     words = {"no activation": "activation missing", "no bias": "bias left out", "other": "another activation than ReLU"}
-    return judge(bench, "feed_forward", ours, np.maximum(inner, 0) @ w_2 + b_2, wrong, words, "max(0, x W_1 + b_1) W_2 + b_2")
+    return judge(
+        bench, "feed_forward", ours, np.maximum(inner, 0) @ w_2 + b_2, wrong, words, "max(0, x W_1 + b_1) W_2 + b_2"
+    )
 
 
 @check(phase="model", family="oracle", component="positional_encoding")
@@ -302,19 +307,30 @@ def positions_oracle_agrees(bench: Bench) -> Finding:
     if gap <= bound:
         return passed("positional_encoding is the paper's table", **where)
     candidates: dict[str, Callable[[int, int], np.ndarray]] = {
-        "wrong frequencies: the exponent counts channels, not pairs (d // 2 for d)": positions_oracle.positional_encoding_doubled_exponent,
+        "wrong frequencies: the exponent counts channels, not pairs (d // 2 for d)": (
+            positions_oracle.positional_encoding_doubled_exponent
+        ),
         "positions counted from 1": lambda n, d: positions_oracle.positional_encoding(n + 1, d)[1:],
     }
     known = positions_oracle.positional_encoding_tensor2tensor(length, width)
     if positions_oracle.distance_up_to_channels(table[:length], known) <= bound:
-        return warned("positional_encoding deviates from the paper: log(10000) / (half - 1), as tensor2tensor does", **where)
+        return warned(
+            "positional_encoding deviates from the paper: log(10000) / (half - 1), as tensor2tensor does", **where
+        )
     same = [
         words
         for words, make in candidates.items()
         if positions_oracle.distance_up_to_channels(table[:length], make(length, width)) <= bound
     ]
-    likely = (*same, "wrong frequencies: the exponent counts channels, not pairs (d // 2 for d)", "positions counted from 1", "base other than 10000")
-    return failed("positional_encoding differs from the paper's formula", likely=tuple(dict.fromkeys(likely))[:3], **where)
+    likely = (
+        *same,
+        "wrong frequencies: the exponent counts channels, not pairs (d // 2 for d)",
+        "positions counted from 1",
+        "base other than 10000",
+    )
+    return failed(
+        "positional_encoding differs from the paper's formula", likely=tuple(dict.fromkeys(likely))[:3], **where
+    )
 
 
 @check(phase="model", family="oracle", component="causal_mask")
@@ -329,7 +345,9 @@ def masks_oracle_agrees(bench: Bench) -> list[Finding]:
     ours = call_piece(bench, "causal_mask", "(length) → [length, length], true = may attend", length)
     lower = torch.tril(torch.ones(length, length, dtype=torch.bool))
     findings.append(ours if isinstance(ours, Finding) else judge_mask(bench, "causal_mask", ours, lower))
-    padding = next((t.padding for t in bench.paper.tensors.values() if t.padding is not None and not t.is_floating), None)
+    padding = next(
+        (t.padding for t in bench.paper.tensors.values() if t.padding is not None and not t.is_floating), None
+    )
     if padding is None:
         return findings
     ids = torch.tensor([[5, 6, 7], [5, 6, int(padding)], [8, int(padding), int(padding)]])
@@ -341,7 +359,9 @@ def masks_oracle_agrees(bench: Bench) -> list[Finding]:
 def judge_mask(bench: Bench, name: str, ours: Tensor, expected: Tensor) -> Finding:
     fields: dict[str, Any] = {"component": name, "location": component_location(bench, f"pieces.{name}")}
     if ours.numel() != expected.numel():
-        return not_run(f"pieces.{name} returns {list(ours.shape)} for {list(expected.shape)}; bridge it in pieces.py", **fields)
+        return not_run(
+            f"pieces.{name} returns {list(ours.shape)} for {list(expected.shape)}; bridge it in pieces.py", **fields
+        )
     flat = ours.reshape(expected.shape)
     allowed = flat != 0 if flat.dtype != torch.bool and float(flat.double().min()) >= 0 else flat
     if allowed.dtype != torch.bool:
@@ -402,4 +422,6 @@ def judge_loss(
         fields["observed"] += f"; it is exactly what comes out when: {same[0]}"
     likely = tuple(dict.fromkeys((*same, *cross_entropy_oracle.MISTAKES.values())))[:3]
     details = {"matches": same}
-    return failed(f"{component} differs from its oracle (smoothing {smoothing:g})", likely=likely, details=details, **fields)
+    return failed(
+        f"{component} differs from its oracle (smoothing {smoothing:g})", likely=likely, details=details, **fields
+    )
