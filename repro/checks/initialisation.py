@@ -1,4 +1,4 @@
-"""Initialisation checks: each declared parameter's spread, mean and bounds, by a test sized by the number of samples."""
+"""Initialisation checks: each declared parameter's spread, mean, bounds, by a test sized by the number of samples."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def initialisation(bench: Bench) -> list[Finding]:
     """Decides for each declared parameter whether its initial values have the declared mean, spread and bounds.
 
     Broken: a mean or standard deviation more than 5 standard errors away, a value beyond the bounds, or another shape.
-    Likely: default init instead of the declared one (never called, or called before the layer was replaced) | fan in and fan
-    out swapped | gain missing | all weights initialised to the same constant
+    Likely: default init instead of the declared one (never called, or called before the layer was replaced) | fan in
+    and fan out swapped | gain missing | all weights initialised to the same constant
     """
     declared = bench.paper.initialisation
     if not declared:
@@ -118,7 +118,9 @@ def initialisation(bench: Bench) -> list[Finding]:
     model = bench.model()
     groups: dict[str, list[tuple[str, Tensor]]] = {glob: [] for glob in declared}
     silent: list[str] = []
-    known = [n if o == "model" else f"{o}.{n}" for o, m in bench.modules(model).items() for n, _ in m.named_parameters()]
+    known = [
+        n if o == "model" else f"{o}.{n}" for o, m in bench.modules(model).items() for n, _ in m.named_parameters()
+    ]
     for owner, module in bench.modules(model).items():
         prefix = "" if owner == "model" else f"{owner}."
         for name, parameter in module.named_parameters():
@@ -141,7 +143,9 @@ def initialisation(bench: Bench) -> list[Finding]:
                 details={"parameters": silent},
             )
         )
-    return [f.with_changes(details={**f.details, "initialisation": table}) if i == 0 else f for i, f in enumerate(findings)]
+    return [
+        f.with_changes(details={**f.details, "initialisation": table}) if i == 0 else f for i, f in enumerate(findings)
+    ]
 
 
 def judge_group(
@@ -157,7 +161,9 @@ def judge_group(
     where = {"location": component_location(bench, "model")}
     if not members:
         return (
-            warned(f"initialisation: no parameter is called {glob}", observed=near(glob, silent) or "none matches", **where),
+            warned(
+                f"initialisation: no parameter is called {glob}", observed=near(glob, silent) or "none matches", **where
+            ),
             row,
         )
     try:
@@ -168,7 +174,9 @@ def judge_group(
             row,
         )
     n = sum(value.numel() for _, value in members)
-    observed_std = math.sqrt(sum(float(((v - s.mean) ** 2).sum()) for (_, v), s in zip(members, spreads, strict=True)) / n)
+    observed_std = math.sqrt(
+        sum(float(((v - s.mean) ** 2).sum()) for (_, v), s in zip(members, spreads, strict=True)) / n
+    )
     expected_std = math.sqrt(sum(v.numel() * s.std**2 for (_, v), s in zip(members, spreads, strict=True)) / n)
     row |= {"n": n, "observed": observed_std, "expected": expected_std}
     fault, threshold = fault_of([v for _, v in members], spreads)
@@ -185,7 +193,9 @@ def judge_group(
     if factor != 1.0:
         other = [Spread(s.mean, s.std * factor, s.bound * factor, s.uniform) for s in spreads]
         if not fault_of([v for _, v in members], other)[0]:
-            return warned(f"{glob}: {factor:.4g} times as wide, with the scale moved from the embedding to the output", **fields), row
+            return warned(
+                f"{glob}: {factor:.4g} times as wide, with the scale moved from the embedding to the output", **fields
+            ), row
     return failed(f"{glob}: {fault}", likely=suspects(members, spreads, observed_std, expected_std), **fields), row
 
 
@@ -225,7 +235,9 @@ def fault_of(values: list[Tensor], spreads: list[Spread]) -> tuple[str, str]:
     return "", threshold
 
 
-def suspects(members: list[tuple[str, Tensor]], spreads: list[Spread], observed: float, expected: float) -> tuple[str, ...]:
+def suspects(
+    members: list[tuple[str, Tensor]], spreads: list[Spread], observed: float, expected: float
+) -> tuple[str, ...]:
     default = "default init instead of the declared one (never called, or called before the layer was replaced)"
     likely = [default]
     value = members[0][1]
@@ -237,7 +249,9 @@ def suspects(members: list[tuple[str, Tensor]], spreads: list[Spread], observed:
         likely.insert(0, "fan in and fan out swapped")
     if any(math.isclose(ratio, factor, rel_tol=0.05) for factor in (math.sqrt(2), 1 / math.sqrt(2), 5 / 3, 3 / 5)):
         likely.insert(0, "gain missing or doubled")
-    if math.isclose(ratio, expected, rel_tol=0.05) or math.isclose(ratio, 1 / expected if expected else 0, rel_tol=0.05):
+    if math.isclose(ratio, expected, rel_tol=0.05) or math.isclose(
+        ratio, 1 / expected if expected else 0, rel_tol=0.05
+    ):
         likely.insert(0, "variance given where the standard deviation is needed, or the other way round")
     return tuple(dict.fromkeys([*likely, "gain missing", "fan in and fan out swapped"]))[:3]
 
@@ -251,10 +265,12 @@ def describe(entry: Mapping[str, Any]) -> str:
 
 @check(phase="model", family="initial value", component="model")
 def weights_differ(bench: Bench) -> Finding:
-    """Decides whether the units of each weight matrix start different from each other, so that they can learn differently.
+    """Decides whether the units of each weight matrix start different from each other, so that they can learn
+    differently.
 
     Broken: every row of a matrix is the same.
-    Likely: all weights initialised to the same constant | one row drawn and expanded | zeros where only the last layer may be zero
+    Likely: all weights initialised to the same constant | one row drawn and expanded | zeros where only the last layer
+    may be zero
     """
     model = bench.model()
     same: list[str] = []
@@ -284,7 +300,10 @@ def weights_differ(bench: Bench) -> Finding:
         )
     if zero:
         return warned(
-            f"{len(zero)} weights start at zero: {', '.join(zero[:3])}; right only as the last step of a residual branch",
+            (
+                f"{len(zero)} weights start at zero: {', '.join(zero[:3])}; right only as the last step of a residual "
+                "branch"
+            ),
             observed="every entry is 0",
             **where,
         )
