@@ -67,7 +67,8 @@ def residual(
     norm: str = "post",
     source: str = "",
 ) -> list[Finding]:
-    """Decides where residuals and norms stand: with its sub-layers zeroed, a post-norm block is LayerNorm(x), a pre-norm block x.
+    """Decides where residuals and norms stand: with its sub-layers zeroed, a post-norm block is LayerNorm(x), a
+    pre-norm block x.
 
     `blocks` are module globs, `sublayers` names inside a block; `norm` is post, pre or none (no norm, as pre).
     Broken: the zeroed block returns something else, or forgets its input when one sub-layer is zeroed.
@@ -85,10 +86,14 @@ def residual(
         for glob in globs:
             found = match_modules(module, glob)
             if not found:
-                findings.append(not_run(f"properties: residual.blocks has {glob!r}, no module of {owner}. {near(glob, known)}"))
+                findings.append(
+                    not_run(f"properties: residual.blocks has {glob!r}, no module of {owner}. {near(glob, known)}")
+                )
             for name in found:
                 block = module.get_submodule(name)
-                parts = {part: dict(block.named_modules())[part] for part in sublayers if part in dict(block.named_modules())}
+                parts = {
+                    part: dict(block.named_modules())[part] for part in sublayers if part in dict(block.named_modules())
+                }
                 findings.append(judge_block(bench, model, name, block, parts, norm, source, batch))
     return findings
 
@@ -109,7 +114,8 @@ def judge_block(
     expected = "LayerNorm(x)" if norm == "post" else "x"
     fields: dict[str, Any] = {
         "component": name,
-        "expected": f"{expected} when the sub-layers {', '.join(parts)} are zeroed" + (f" ({source})" if source else ""),
+        "expected": f"{expected} when the sub-layers {', '.join(parts)} are zeroed"
+        + (f" ({source})" if source else ""),
         "threshold": f"{NORM_EPS:g} (the eps inside layer norms)",
         "location": location_of(block),
     }
@@ -119,13 +125,18 @@ def judge_block(
             values = through(bench, model, block, batch)
         if values is None:
             return not_run(f"{name} is not called in a forward", component=name)
-        if values[1].dim() >= 2 and float(tokens(values[1]).std(dim=0).max()) <= 1e-6 * max(1.0, tolerance.largest(values[1])):
+        if values[1].dim() >= 2 and float(tokens(values[1]).std(dim=0).max()) <= 1e-6 * max(
+            1.0, tolerance.largest(values[1])
+        ):
             forgotten.append(part)
     if forgotten:
         return failed(
             f"no residual around {', '.join(forgotten)} of {name}",
             observed=f"with {forgotten[0]} zeroed, the block returns the same for every token: its input is lost",
-            likely=(f"residual connection missing around {forgotten[0]}", "the sub-layer's output replaces x instead of being added"),
+            likely=(
+                f"residual connection missing around {forgotten[0]}",
+                "the sub-layer's output replaces x instead of being added",
+            ),
             **fields,
         )
     with zeroed(list(parts.values())):
@@ -189,7 +200,9 @@ def embedding_scale(
     counted from 1
     """
     if not (stage and input and table):
-        return [not_run("declare {property: embedding_scale, stage: …, input: …, table: <parameter>, equals: <expression>}")]
+        return [
+            not_run("declare {property: embedding_scale, stage: …, input: …, table: <parameter>, equals: <expression>}")
+        ]
     measured = measure_embedding(bench, stage, input, table, hidden, output)
     if isinstance(measured, Finding):
         return [measured]
@@ -199,7 +212,8 @@ def embedding_scale(
     fields: dict[str, Any] = {
         "component": stage,
         "expected": f"{stage} = {wanted:.4g} · {table}[{input}] + position" + (f" ({source})" if source else ""),
-        "observed": f"factor {factor:.4g}" + (f", and {out_factor:.4g} before {output}" if out_factor is not None else ""),
+        "observed": f"factor {factor:.4g}"
+        + (f", and {out_factor:.4g} before {output}" if out_factor is not None else ""),
         "threshold": "0.1 % of the factor (a least-squares fit without noise)",
         "location": where,
     }
@@ -210,7 +224,11 @@ def embedding_scale(
     else:
         first = failed(
             f"{stage} multiplies the embedding by {factor:.4g}, not {wanted:.4g}",
-            likely=("embedding not multiplied by sqrt(d_model)", "multiplied by d_model or divided, instead of sqrt(d_model)", "multiplied twice"),
+            likely=(
+                "embedding not multiplied by sqrt(d_model)",
+                "multiplied by d_model or divided, instead of sqrt(d_model)",
+                "multiplied twice",
+            ),
             **fields,
         )
     findings = [first]
@@ -281,7 +299,9 @@ def measure_embedding(
     rest = value - factor * rows
     spread = float((rest - rest[:1]).abs().max())
     if spread > 1e-3 * max(1.0, tolerance.largest(value)):
-        return not_run(f"{stage} is not factor · embedding + position (it differs by {spread:.3g} between tokens)", component=stage)
+        return not_run(
+            f"{stage} is not factor · embedding + position (it differs by {spread:.3g} between tokens)", component=stage
+        )
     out_factor = None
     if hidden in captured and output in outputs and captured[hidden].shape[-1] == weights[table].shape[-1]:
         projected = captured[hidden] @ weights[table].detach().T

@@ -49,8 +49,8 @@ def outputs_declared(bench: Bench) -> list[Finding]:
     """Decides whether forward returns the declared outputs with their axes and dtype, finite on valid input.
 
     Broken: an axis of another size than elsewhere, another dtype, NaN or infinity.
-    Likely: axes swapped (batch_first) | an output declared in another order than it is returned | softmax of a row whose
-    every entry is masked
+    Likely: axes swapped (batch_first) | an output declared in another order than it is returned | softmax of a row
+    whose every entry is masked
     """
     if not any(bench.paper.outputs(name) for name in bench.modules(bench.model())):
         return [not_run("declare an output: tensors.<name>: {axes: […], output_of: model}")]
@@ -87,20 +87,27 @@ def outputs_declared(bench: Bench) -> list[Finding]:
             if declaration.range is not None and value.numel():
                 low, high = declaration.range
                 if float(value.min()) < low - tolerance.FLOAT32 or float(value.max()) > high + tolerance.FLOAT32:
-                    faults.append(f"values from {float(value.min()):.4g} to {float(value.max()):.4g}, declared {low} to {high}")
+                    faults.append(
+                        f"values from {float(value.min()):.4g} to {float(value.max()):.4g}, declared {low} to {high}"
+                    )
             shown = f"{name} {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
             if faults:
                 findings.append(
                     failed(
                         f"{name} is not as declared: {'; '.join(faults)}",
-                        expected=f"{list(declaration.axes)} = {[sizes.get(str(a), a) for a in declaration.axes]}, {declaration.dtype}, finite",
+                        expected=(
+                            f"{list(declaration.axes)} = {[sizes.get(str(a), a) for a in declaration.axes]}, "
+                            f"{declaration.dtype}, finite"
+                        ),
                         observed=shown,
                         threshold="exact",
                         **where,
                     )
                 )
             else:
-                findings.append(passed(f"{shown}, as declared", expected=str(list(declaration.axes)), observed=shown, **where))
+                findings.append(
+                    passed(f"{shown}, as declared", expected=str(list(declaration.axes)), observed=shown, **where)
+                )
     return findings
 
 
@@ -133,14 +140,22 @@ def stages(bench: Bench) -> list[Finding]:
                     observed=f"none. {near(glob, known)}".strip(),
                     threshold="exact",
                     location=component_location(bench, "model"),
-                    likely=("layers kept in a plain Python list, so they are no submodules", "a stage renamed without its declaration"),
+                    likely=(
+                        "layers kept in a plain Python list, so they are no submodules",
+                        "a stage renamed without its declaration",
+                    ),
                 )
             )
     table = []
     for glob, name, module in found:
         axes = bench.paper.stages[glob]
         own = {p.data_ptr(): p.numel() for p in module.parameters()}
-        row: dict[str, Any] = {"stage": name, "axes": [str(a) for a in axes], "shape": None, "parameters": sum(own.values())}
+        row: dict[str, Any] = {
+            "stage": name,
+            "axes": [str(a) for a in axes],
+            "shape": None,
+            "parameters": sum(own.values()),
+        }
         table.append(row)
         where = {"component": name, "location": location_of(module)}
         if name not in captured:
@@ -169,7 +184,13 @@ def stages(bench: Bench) -> list[Finding]:
                 )
             )
     if not findings:
-        return [passed(f"{len(table)} stages return what is declared", observed=f"{len(table)} stages", details={"stages": table})]
+        return [
+            passed(
+                f"{len(table)} stages return what is declared",
+                observed=f"{len(table)} stages",
+                details={"stages": table},
+            )
+        ]
     return [f.with_changes(details={"stages": table}) if position == 0 else f for position, f in enumerate(findings)]
 
 
@@ -182,8 +203,8 @@ def parameter_count(
     `equals` is a number or an arithmetic expression over the values of the model's config; `names` gives those that the
     config leaves null or does not have, as numbers or expressions. A text such as `norm: pre` counts as `norm_pre` = 1.
     Broken: another count.
-    Likely: weight tying lost (copy instead of share) | frozen flag left on (requires_grad False) | layers kept in a plain
-    Python list | a layer missing or doubled | biases added or left out
+    Likely: weight tying lost (copy instead of share) | frozen flag left on (requires_grad False) | layers kept in a
+    plain Python list | a layer missing or doubled | biases added or left out
     """
     if equals is None:
         return not_run("declare {property: parameter_count, equals: <expression of the sizes>} to get it")
@@ -200,9 +221,7 @@ def parameter_count(
             given[key] = float(evaluate(str(default), given))
     expected = round(float(evaluate(str(equals), given)))
     model = bench.model()
-    parameters = {
-        p.data_ptr(): (name, p) for m in bench.modules(model).values() for name, p in m.named_parameters()
-    }
+    parameters = {p.data_ptr(): (name, p) for m in bench.modules(model).values() for name, p in m.named_parameters()}
     trainable = sum(p.numel() for _, p in parameters.values() if p.requires_grad)
     frozen = sum(p.numel() for _, p in parameters.values() if not p.requires_grad)
     fields: dict[str, Any] = {
@@ -249,9 +268,7 @@ def bias_groups(parameters: Mapping[int, tuple[str, torch.nn.Parameter]]) -> set
 
 
 @check(phase="model", family="declaration", component="model")
-def tied(
-    bench: Bench, *, parameters: list[str] | None = None, when: bool = True, source: str = ""
-) -> Finding:
+def tied(bench: Bench, *, parameters: list[str] | None = None, when: bool = True, source: str = "") -> Finding:
     """Decides whether the named parameters are one tensor, so that a step moves them together.
 
     `when` is false where the config says that they are not tied, a declared deviation.
@@ -280,7 +297,8 @@ def tied(
         first = named[present[0]]
         equal = all(named[n].shape == first.shape and torch.equal(named[n], first) for n in present)
         return failed(
-            f"{', '.join(present)} are not shared" + (", although their values are equal at the start" if equal else ""),
+            f"{', '.join(present)} are not shared"
+            + (", although their values are equal at the start" if equal else ""),
             observed=f"{len(pointers)} separate tensors" + (" with equal values: a copy" if equal else ""),
             **fields,
         )
