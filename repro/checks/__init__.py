@@ -1,4 +1,4 @@
-"""The check library, one file a family. `from repro.checks import causal; causal.show("transformer")` runs one alone."""
+"""The check library, one file a family. `from repro.checks import causal; causal.show("transformer")` runs one."""
 
 from __future__ import annotations
 

@@ -33,9 +33,14 @@ def analysis_complete(bench: Bench) -> list[Finding]:
             missing.append(f"paper.{key}: {what}")
     described = about.get("components") or {}
     missing += [f"paper.components.{name}: what it is in this paper" for name in COMPONENTS if not described.get(name)]
-    fields: dict[str, Any] = {"expected": "core algorithm, what is stripped away, five components, compute", "threshold": "present"}
+    fields: dict[str, Any] = {
+        "expected": "core algorithm, what is stripped away, five components, compute",
+        "threshold": "present",
+    }
     if missing:
-        return [failed(f"{len(missing)} parts of the analysis are missing", observed="; ".join(missing), **fields, **where)]
+        return [
+            failed(f"{len(missing)} parts of the analysis are missing", observed="; ".join(missing), **fields, **where)
+        ]
     return [passed("the analysis says what the paper is about", observed="all present", **fields, **where)]
 
 
@@ -88,7 +93,9 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
         passed(
             f"{len(parts)} tricky parts, each guarded",
             expected="an existing check or question for each",
-            observed=f"{sum(g in CHECKS for g in guards)} by checks, {sum(g in questions for g in guards)} by questions",
+            observed=(
+                f"{sum(g in CHECKS for g in guards)} by checks, {sum(g in questions for g in guards)} by questions"
+            ),
             **where,
         )
     ]

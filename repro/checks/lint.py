@@ -1,4 +1,4 @@
-"""The from-scratch lint: pre-built parts of the paper's core algorithm in the paper's own files, found in the syntax tree."""
+"""The from-scratch lint: pre-built parts of the paper's core algorithm in its own files, found in the syntax tree."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def from_scratch(bench: Bench) -> list[Finding]:
                     details={"part": used, "pattern": pattern, "override": reason},
                 )
             )
-    return findings or [passed("no pre-built part of the core algorithm", expected=f"none of {', '.join(forbidden)}", observed="none")]
+    return findings or [
+        passed("no pre-built part of the core algorithm", expected=f"none of {', '.join(forbidden)}", observed="none")
+    ]
 
 
 def paper_files(bench: Bench) -> set[Path]:
@@ -71,7 +73,9 @@ def uses(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                names[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
+                names[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
                 yield from once(seen, node.lineno, alias.name)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
