@@ -1,1 +1,1 @@
-"""Slow, obvious float64 NumPy versions of the field's standard pieces, written from their definitions, without PyTorch."""
+"""Slow, obvious float64 NumPy versions of the field's standard pieces, from their definitions, without PyTorch."""

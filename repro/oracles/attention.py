@@ -75,7 +75,9 @@ def attention_as_mistaken(mistake: str, q: Array, k: Array, v: Array, mask: Mask
     Shapes as in `attention`; `width` is the model's width where the scale is taken from it.
     """
     d_k = q.shape[-1]
-    scale = {"no scale": 1.0, "scale from the model's width": width**-0.5, "scale by d_k": 1 / d_k}.get(mistake, d_k**-0.5)
+    scale = {"no scale": 1.0, "scale from the model's width": width**-0.5, "scale by d_k": 1 / d_k}.get(
+        mistake, d_k**-0.5
+    )
     scores = np.einsum("bhnd,bhmd->bhnm", q, k) * scale
     allowed = np.ones(scores.shape, bool) if mask is None else np.broadcast_to(mask, scores.shape)
     if mistake == "mask inverted":

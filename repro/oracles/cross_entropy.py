@@ -24,7 +24,9 @@ def smoothed_label(target: int, classes: int, smoothing: float) -> Array:
     return label
 
 
-def label_smoothed_cross_entropy(logits: Array, targets: Ids, smoothing: float = 0.0, padding: int | None = None) -> float:
+def label_smoothed_cross_entropy(
+    logits: Array, targets: Ids, smoothing: float = 0.0, padding: int | None = None
+) -> float:
     """Mean over targets that are not `padding` of -sum_c label_c log softmax(logits)_c, in nats per target.
 
     Standard signature of the piece `label_smoothed_cross_entropy`: logits [n, C], targets [n], smoothing in [0, 1),

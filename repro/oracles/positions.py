@@ -25,7 +25,8 @@ def positional_encoding(length: int, width: int) -> Array:
 
 
 def positional_encoding_tensor2tensor(length: int, width: int) -> Array:
-    """The authors' tensor2tensor: a block of sines, a block of cosines, exponent i / (width / 2 - 1), not i / (width / 2).
+    """The authors' tensor2tensor: a block of sines, a block of cosines, exponent i / (width / 2 - 1), not i / (width /
+    2).
 
     It differs from the paper's text and is a known equivalent (also in fairseq).
     """
