@@ -101,7 +101,7 @@ def check(phase: str, family: str, component: str) -> Callable[[CheckFunction], 
     """Register a check that gates `phase`. Raises `ConfigError` for a wrong signature or docstring."""
 
     def register(function: CheckFunction) -> Check:
-        name = function.__name__  # type: ignore[attr-defined]
+        name = function.__name__
         where = f"check {name!r} ({inspect.getsourcefile(function)})"
         if phase not in PHASES:
             raise ConfigError(f"{where}: phase is {phase!r}, need one of {', '.join(PHASES)}")

@@ -229,4 +229,4 @@ def build_callable(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     built = build(node, key)
     if not callable(built):
         raise ComponentError(f"{key}: {node['_target_']} is not callable")
-    return built  # type: ignore[no-any-return]
+    return built
