@@ -181,9 +181,7 @@ def value_of(node: ast.expr, names: Mapping[str, Number]) -> Number:
             return UNARY[type(unary)](value_of(operand, names))
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             values = [value_of(part, names) for part in (left, *comparators)]
-            return all(
-                COMPARISONS[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=False)
-            )
+            return all(COMPARISONS[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=False))
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return FUNCTIONS[name](*(value_of(part, names) for part in arguments))
     raise ExpressionError(f"{ast.unparse(node)!r} was never checked")

@@ -65,9 +65,7 @@ def read(text: str, faults: list[Fault]) -> Located | None:
     return None
 
 
-def locate(
-    loader: yaml.SafeLoader, node: yaml.Node, path: str, faults: list[Fault], above: tuple[int, ...]
-) -> Located:
+def locate(loader: yaml.SafeLoader, node: yaml.Node, path: str, faults: list[Fault], above: tuple[int, ...]) -> Located:
     """`node` and all below it; `above` holds the identities of its ancestors, so that a cycle is a fault."""
     line = node.start_mark.line + 1
     if id(node) in above:

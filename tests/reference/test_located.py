@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from repro.reference.located import Fault, read
 
-scalars = st.one_of(st.integers(-10**6, 10**6), st.booleans(), st.none(), st.text("abc: #-'\"\n", max_size=8))
+scalars = st.one_of(st.integers(-(10**6), 10**6), st.booleans(), st.none(), st.text("abc: #-'\"\n", max_size=8))
 trees = st.recursive(
     scalars,
     lambda inner: st.one_of(
