@@ -1,4 +1,4 @@
-"""Papers of a few lines that are not in the package: a regression, a recurrent language model, two networks that play."""
+"""Papers of a few lines, outside the package: a regression, a recurrent language model, two networks that play."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def summed(prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
 class Sgd:
     """One step of gradient descent; `divide` makes up for a summed loss."""
 
-    def __init__(self, model: nn.Module, loss: Any, backward: Any = Tensor.backward, lr: float = 0.1, divide: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, loss: Any, backward: Any = Tensor.backward, lr: float = 0.1, divide: bool = False
+    ) -> None:
         self.model, self.loss, self.backward, self.lr, self.divide = model, loss, backward, lr, divide
         self.optimiser = torch.optim.SGD(model.parameters(), lr=lr)
 
@@ -95,8 +97,18 @@ REGRESSION: dict[str, Any] = {
         "prediction": {"axes": ["batch"], "dtype": "float32", "output_of": "model"},
     },
     "stages": {"inner": ["batch", "hidden"], "outer": ["batch", 1]},
-    "properties": [{"property": "parameter_count", "equals": "3 * hidden + hidden + 2 * hidden + hidden + 1", "names": {"hidden": 8}}],
-    "initialisation": {"*.weight": {"distribution": "default"}, "norm.*": {"distribution": "ones"}, "norm.bias": {"distribution": "zeros"}},
+    "properties": [
+        {
+            "property": "parameter_count",
+            "equals": "3 * hidden + hidden + 2 * hidden + hidden + 1",
+            "names": {"hidden": 8},
+        }
+    ],
+    "initialisation": {
+        "*.weight": {"distribution": "default"},
+        "norm.*": {"distribution": "ones"},
+        "norm.bias": {"distribution": "zeros"},
+    },
 }
 
 
@@ -113,7 +125,11 @@ class Windows:
         return {"tokens": rows[:, :-1], "next": rows[:, 1:]}
 
     def batches(self, split: str) -> Iterator[dict[str, Tensor]]:
-        starts = {"train": torch.arange(0, 250, 6), "validation": torch.arange(258, 318, 6), "test": torch.arange(330, 390, 6)}[split]
+        starts = {
+            "train": torch.arange(0, 250, 6),
+            "validation": torch.arange(258, 318, 6),
+            "test": torch.arange(330, 390, 6),
+        }[split]
         if split == "train":
             starts = starts[torch.randperm(len(starts), generator=self.generator)]
         for part in starts.split(10):
@@ -182,7 +198,10 @@ class Critic(nn.Module):
 class Noisy(Points):
     def batches(self, split: str) -> Iterator[dict[str, Tensor]]:
         for batch in super().batches(split):
-            yield {"x": batch["x"], "noise": torch.randn(len(batch["x"]), 2, generator=torch.Generator().manual_seed(1))}
+            yield {
+                "x": batch["x"],
+                "noise": torch.randn(len(batch["x"]), 2, generator=torch.Generator().manual_seed(1)),
+            }
 
     def synthetic(self, n: int, seed: int) -> dict[str, Tensor]:
         made = torch.Generator().manual_seed(seed)

@@ -52,7 +52,7 @@ def test_findings_carry_name_family_likely_bugs_and_how_to_repeat() -> None:
     assert (good.outcome, good.likely) == (Outcome.PASSED, ())
     assert (bad.outcome, bad.family, bad.component) == (Outcome.FAILED, "trace", "model")
     assert bad.likely == ("first bug", "second bug")
-    assert bad.alone == 'from repro.checks import two_findings\ntwo_findings.show("fake", output=\'logits\')'
+    assert bad.alone == "from repro.checks import two_findings\ntwo_findings.show(\"fake\", output='logits')"
 
 
 @pytest.mark.parametrize("raised", [ValueError("odd"), ComponentError("the model raised")])

@@ -110,14 +110,37 @@ BUGS = {
     "V32": (REGRESSION, "batch_independent", {"model___target_": f"{HERE}.Slots"}, "batch dimension"),
     "X14": (REGRESSION, "weights_differ", {"model___target_": f"{HERE}.Constant"}, "same constant"),
     "X10": (REGRESSION, "gradient_reaches", {"model___target_": f"{HERE}.Cut"}, "no_grad"),
-    "X27": (REGRESSION, "loss_terms", {"model": {"_target_": f"{small_papers.__name__}.Mlp", "column": True}, "tensors__prediction__axes": ["batch", 1]}, "broadcasts"),
-    "X28": (REGRESSION, "loss_batch_size", {"loss___target_": f"{small_papers.__name__}.summed"}, "sum instead of mean"),
+    "X27": (
+        REGRESSION,
+        "loss_terms",
+        {
+            "model": {"_target_": f"{small_papers.__name__}.Mlp", "column": True},
+            "tensors__prediction__axes": ["batch", 1],
+        },
+        "broadcasts",
+    ),
+    "X28": (
+        REGRESSION,
+        "loss_batch_size",
+        {"loss___target_": f"{small_papers.__name__}.summed"},
+        "sum instead of mean",
+    ),
     "X25": (REGRESSION, "validation_repeats", {"data___target_": f"{HERE}.Drifting"}, "changed in place"),
     "V24": (REGRESSION, "pairs_stay_pairs", {"data___target_": f"{HERE}.Unpaired"}, "shuffled without the labels"),
     "X32": (REGRESSION, "train_shuffled", {"data___target_": f"{HERE}.Sorted"}, "not shuffled"),
-    "bidirectional": (LANGUAGE, "causal", {"model": {"_target_": f"{small_papers.__name__}.Recurrent", "both": True}}, "causal mask missing"),
+    "bidirectional": (
+        LANGUAGE,
+        "causal",
+        {"model": {"_target_": f"{small_papers.__name__}.Recurrent", "both": True}},
+        "causal mask missing",
+    ),
     "no stage": (REGRESSION, "stages", {"stages": {"hidden.*": ["batch", 3]}}, "a stage renamed"),
-    "two pairs of weights": (REGRESSION, "parameter_count", {"model__hidden": 9, "properties": [{"property": "parameter_count", "equals": 57}]}, "doubled"),
+    "two pairs of weights": (
+        REGRESSION,
+        "parameter_count",
+        {"model__hidden": 9, "properties": [{"property": "parameter_count", "equals": 57}]},
+        "doubled",
+    ),
 }
 
 

@@ -16,7 +16,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "persons_paper"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
-    (folder / "model.py").write_text("class Model:\n    def __init__(self, width, depth=2):\n        self.width = width\n")
+    (folder / "model.py").write_text(
+        "class Model:\n    def __init__(self, width, depth=2):\n        self.width = width\n"
+    )
     (folder / "broken.py").write_text("import math\n\nvalue = math.nothing\n")
     (folder / "torn.py").write_text("def f(:\n")
     monkeypatch.syspath_prepend(str(tmp_path))
