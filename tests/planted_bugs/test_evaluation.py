@@ -113,7 +113,10 @@ def bench_with_piece(tmp_path: Path, name: str, function: str) -> Any:
 
 @pytest.mark.parametrize(
     ("check", "piece", "right", "wrong"),
-    [("length_penalty_piece", "length_penalty", "divided", "multiplied"), ("beam_search_piece", "beam_search", "full_beam", "wrong_beam")],
+    [
+        ("length_penalty_piece", "length_penalty", "divided", "multiplied"),
+        ("beam_search_piece", "beam_search", "full_beam", "wrong_beam"),
+    ],
 )
 def test_search_pieces_are_told_apart(tmp_path: Path, check: str, piece: str, right: str, wrong: str) -> None:
     assert run_check(check, bench_with_piece(tmp_path, piece, right))[0].outcome == "passed"
