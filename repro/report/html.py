@@ -17,14 +17,18 @@ MOST_MARKS = 48
 def render(report: tree.Report) -> str:
     """The page as text."""
     names = Names()
-    sections = [
-        html_results.results(report, names),
+    results = html_results.results(report, names)
+    measured = [
         html_results.facts(report, names),
         html_figures.gaps(report, names),
         html_figures.trajectories(report, names),
         html_figures.rates(report, names),
         html_figures.ablations(report, names),
         html_results.analogues(report, names),
+    ]
+    sections = [
+        # a table of rows that were not run would hide what was
+        *([results, *measured] if tested(report) else [*measured, results]),
         html_evidence.audit(report, names),
         html_evidence.phases(report, names),
         html_session.sessions(report, names),
@@ -58,10 +62,14 @@ def squeeze(style: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", style, flags=re.S)).strip()
 
 
-def title(report: tree.Report) -> str:
+def tested(report: tree.Report) -> int:
+    """How many printed results were compared with a measurement."""
     counts = tree.tally(report.results)
-    tested = sum(counts[verdict] for verdict in (*tree.DECIDED, "inconclusive"))
-    return f"{tested} of {len(report.results)} tested · {report.header.title} · discrepancy report"
+    return sum(counts[verdict] for verdict in (*tree.DECIDED, "inconclusive"))
+
+
+def title(report: tree.Report) -> str:
+    return f"{tested(report)} of {len(report.results)} tested · {report.header.title} · discrepancy report"
 
 
 def head(report: tree.Report) -> Markup:
