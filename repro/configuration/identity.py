@@ -19,6 +19,8 @@ EXCLUDED = (
     "phases",
     "questions",
     "device",
+    "devices",  # the batch of an update stays what it is, and is only shared
+    "training.accumulate",  # likewise
     "threads",
     "workers",
     "check",

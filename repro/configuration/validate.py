@@ -64,6 +64,7 @@ SECTIONS = (
     *("initialisation", "pieces", "splits", "schedule", "optimiser", "ablations", "systems", "when", "extensions"),
     *("type", "scale", "phase", "gauntlet", "reproduction", "sweep", "launcher", "tracking", "runs_folder"),
     *("keep_going", "phases", "questions", "device", "precision", "threads", "workers", "check", "metrics"),
+    *("devices", "loss_mean_over"),
 )
 
 #: Dotted key → what is wrong with a value ("" if nothing is).
@@ -73,6 +74,7 @@ RULES: dict[str, Any] = {
     "questions": _choice("shown", "required"),
     "precision": _choice(*PRECISIONS),
     "device": _device,
+    "devices": _whole(1),
     "threads": _whole_or_null(1),
     "workers": _whole_or_null(1),
     "tracking.wandb": _choice("offline", "online", "disabled"),

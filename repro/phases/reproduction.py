@@ -94,6 +94,7 @@ def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
         keep_every=settings["keep_every"],
         evaluation_split=str(settings["evaluation_split"]),
         device=str(config["device"]),
+        devices=int(config["devices"]),
         precision=str(config["precision"]),
         threads=context.pool().threads,
     )

@@ -83,6 +83,43 @@ def shard(batch: Mapping[str, Any], declared: Mapping[str, TensorDeclaration], r
     return parts
 
 
+def weight(
+    whole: Mapping[str, Any],
+    part: Mapping[str, Any],
+    declared: Mapping[str, TensorDeclaration],
+    mean_over: str | None,
+    world: int,
+) -> float:
+    """How much a part counts when the means of `world` parts are averaged, so that the result is the mean of the whole.
+
+    Args:
+        whole, part: a batch and what `shard` cut from it.
+        declared: the tensors of the paper.
+        mean_over: tensor over whose entries the loss is a mean, padding left out; None: over examples.
+        world: number of parts.
+
+    Raises:
+        ComponentError: the batch has no such tensor.
+    """
+    if mean_over is not None and mean_over not in whole:
+        raise ComponentError(
+            f"loss_mean_over names {mean_over!r}, but a batch has {', '.join(whole)}.",
+            "Name the tensor of the batch over whose entries the loss is a mean, or null for examples.",
+        )
+    if mean_over is not None:
+        padding = declared[mean_over].padding if mean_over in declared else None
+        counts = [
+            int(b[mean_over].numel() if padding is None else (b[mean_over] != padding).sum()) for b in (whole, part)
+        ]
+    else:
+        cut = next((name for name in whole if name in declared and "batch" in declared[name].axes), None)
+        if cut is None:
+            return 1.0
+        axis = declared[cut].axes.index("batch")
+        counts = [int(b[cut].shape[axis]) for b in (whole, part)]
+    return world * counts[1] / counts[0]
+
+
 def takes_model(data: Any) -> bool:
     """Whether `data.batches` asks for the model: data that comes from acting."""
     return "model" in parameters_of(data.batches)

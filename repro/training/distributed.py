@@ -1,8 +1,8 @@
 """Trains one process of training in several of the operating system's, with gradients averaged over them.
 
 Each takes its part of every batch, so that the paper's batch size, and with it the science, does not depend on how many
-there are. The mean over processes of a mean over examples is the mean over all where the parts are of equal size; a
-loss that averages over tokens weighs the parts slightly differently.
+there are. Its loss is weighed by its share of what the loss is a mean over, examples or the entries of the tensor that
+`loss_mean_over` names, so that gradients and logged scalars are those of the whole batch.
 """
 
 from __future__ import annotations

@@ -24,11 +24,13 @@ class Backend(Protocol):
     device: torch.device
     rank: int
     world: int
+    weight: float
 
     def model(self, model: Model) -> Model: ...
     def backward(self) -> Callable[..., Any]: ...
     def training(self, training: Any) -> None: ...
     def any(self, flag: int) -> int: ...
+    def mean(self, row: dict[str, float]) -> dict[str, float]: ...
     def barrier(self) -> None: ...
 
 
@@ -37,6 +39,7 @@ class Plain:
 
     rank = 0
     world = 1
+    weight = 1.0
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -53,6 +56,9 @@ class Plain:
     def any(self, flag: int) -> int:
         return flag
 
+    def mean(self, row: dict[str, float]) -> dict[str, float]:
+        return row
+
     def barrier(self) -> None:
         pass
 
@@ -67,6 +73,7 @@ class Wrapped:
         self.device = fabric.device
         self.rank = int(fabric.global_rank)
         self.world = int(fabric.world_size)
+        self.weight = 1.0  # of this process's part of the present batch, see `devices.weight`
 
     def model(self, model: Model) -> Model:
         if isinstance(model, dict):
@@ -75,6 +82,8 @@ class Wrapped:
 
     def backward(self) -> Callable[..., Any]:
         def backward(total: torch.Tensor, *arguments: Any, **keywords: Any) -> None:
+            if self.weight != 1.0:
+                total = total * self.weight
             self._fabric.backward(total, *arguments, **keywords)
             if self._scaled:
                 # so that the clipping which the paper prescribes sees gradients in their own units
@@ -117,6 +126,14 @@ class Wrapped:
             return flag
         reduced = self._fabric.all_reduce(torch.tensor(float(flag), device=self.device), reduce_op="max")
         return int(reduced)
+
+    def mean(self, row: dict[str, float]) -> dict[str, float]:
+        """Every scalar of an update averaged over the processes, each with the weight of its part of the batch."""
+        if self.world == 1:
+            return row
+        own = torch.tensor(list(row.values()), dtype=torch.float64, device=self.device)
+        mean = self._fabric.all_reduce(own * self.weight, reduce_op="sum") / self.world
+        return dict(zip(row, mean.tolist(), strict=True))
 
     def barrier(self) -> None:
         self._fabric.barrier()

@@ -21,7 +21,7 @@ from repro.contract.paper import Paper
 from repro.errors import ComponentError, DivergedError, RunFolderError
 from repro.tracking.store import ENDED, ProcessStore
 from repro.training import checkpoint, randomness
-from repro.training.devices import Batch, move, resolve, shard, takes_model, training_stream
+from repro.training.devices import Batch, move, resolve, shard, takes_model, training_stream, weight
 from repro.training.divergence import FiniteWatch, diverged, number
 from repro.training.fabric import Backend, Plain
 from repro.training.interruption import Interrupted, SignalWatch, StopInside
@@ -223,7 +223,9 @@ class Loop:
         device, rank, world = self.backend.device, self.backend.rank, self.backend.world
         for batch in training_stream(self.data, self.model, takes_model(self.data)):
             if world > 1:
-                batch = shard(batch, self.paper.tensors, rank, world)
+                whole, batch = batch, shard(batch, self.paper.tensors, rank, world)
+                mean_over = self.paper.settings.get("loss_mean_over")
+                self.backend.weight = weight(whole, batch, self.paper.tensors, mean_over, world)
             yield move(batch, device) if device.type != "cpu" else batch
 
     # --- training
@@ -313,7 +315,7 @@ class Loop:
             raise diverged(self.spec.process, found[0], self.spec.updates, found[1])
 
     def _log(self, values: Mapping[str, Any]) -> bool:
-        row = self._scalars(values)
+        row = self.backend.mean(self._scalars(values))
         prune = False
         if self.main:
             self.store.append(self.update, "train", row, self._seconds())

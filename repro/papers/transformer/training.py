@@ -35,6 +35,8 @@ class Training:
         clip: largest norm of the gradient; None is no clipping, as in the paper.
         peak: height of the schedule; None is the paper's, (width · warmup_steps)^-0.5. The learning-rate sweep sets it.
         warmup: false starts at the peak instead of ramping up to it (an ablation).
+        accumulate: parts that a batch is computed in, one after the other; the update stays the same, memory falls.
+        padding: piece id of padding: parts weigh as much as their real pieces.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Training:
         clip: float | None = None,
         peak: float | None = None,
         warmup: bool = True,
+        accumulate: int = 1,
+        padding: int = 0,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -59,6 +63,8 @@ class Training:
         self.clip = clip
         self.peak = peak
         self.warmup = warmup
+        self.accumulate = accumulate
+        self.padding = padding
         self.step = 0  # updates made; the next one is step + 1
         beta1, beta2 = betas
         self.optimiser = torch.optim.Adam(model.parameters(), lr=0.0, betas=(beta1, beta2), eps=eps)
@@ -83,9 +89,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad()
-        logits = self.model(batch["source"], batch["target_input"])  # [b, n, vocabulary]
-        terms = self.loss(logits, batch["target_output"])
-        self.backward(terms["total"])
+        terms = self.gradients(batch) if self.accumulate == 1 else self.accumulated(batch)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if self.clip is None else self.clip)
         self.optimiser.step()
         return {
@@ -94,6 +98,26 @@ class Training:
             "learning_rate": rate,
             "gradient_norm": norm,
         }
+
+    def gradients(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Forward and backward of one batch; returns the terms of the loss."""
+        logits = self.model(batch["source"], batch["target_input"])  # [b, n, vocabulary]
+        terms = self.loss(logits, batch["target_output"])
+        self.backward(terms["total"])
+        return terms
+
+    def accumulated(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The gradients and terms of `gradients`, from parts: a mean over all pieces is a weighted mean of means."""
+        pieces = int((batch["target_output"] != self.padding).sum())
+        whole: dict[str, Tensor] = {}
+        for rows in torch.arange(len(batch["source"])).chunk(self.accumulate):
+            part = {name: tensor[rows] for name, tensor in batch.items()}
+            share = int((part["target_output"] != self.padding).sum()) / pieces
+            terms = self.loss(self.model(part["source"], part["target_input"]), part["target_output"])
+            self.backward(terms["total"] * share)
+            for name, term in terms.items():
+                whole[name] = whole.get(name, 0) + share * term.detach()
+        return whole
 
     def state_dict(self) -> dict[str, Any]:
         """What the next update needs besides the model's own state: Adam's moments and the step counter."""
