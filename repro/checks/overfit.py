@@ -174,6 +174,10 @@ LIKELY_BELOW = (
     "the target goes in unshifted",
     "batch items see each other",
 )
+NOT_FINITE = (
+    "a division by zero or logarithm of zero in the loss",
+    "a row of attention that is masked entirely",
+)
 
 
 def outcome(bench: Bench, run: Memorised, floor: Floor, bound: float, updates: int, what: str) -> Finding:
@@ -202,10 +206,7 @@ def outcome(bench: Bench, run: Memorised, floor: Floor, bound: float, updates: i
             expected="a finite total",
             observed=reached,
             location=location,
-            likely=(
-                "a division by zero or logarithm of zero in the loss",
-                "a row of attention that is masked entirely",
-            ),
+            likely=NOT_FINITE,
             details=details,
         )
     if removed < REMOVED:
@@ -245,6 +246,15 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
     batch = bench.synthetic(examples)
     if causal_axis(bench) is not None:
         batch = colliding(bench, batch, examples // 2)
+    start = total_of(bench, bench.model(dtype=torch.float32), batch, bench.loss())
+    if not math.isfinite(start):
+        return failed(
+            f"the total is {start} before the first update",
+            expected="a finite total",
+            observed=str(start),
+            location=location_of(bench.loss()),
+            likely=NOT_FINITE,
+        )
     try:
         floor = floor_of(bench, batch)
     except ComponentError as cause:
@@ -258,7 +268,6 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
     if floor.shared - floor.free > 1e-6:
         enough = settled(floor)
     else:
-        start = total_of(bench, bench.model(dtype=torch.float32), batch, bench.loss())
         enough = below(floor.shared + 0.02 * max(0.0, start - floor.shared))
     run = memorise(bench, batch, updates, floor.shared, enough)
     kept(bench, "overfit", lambda: run)

@@ -17,6 +17,7 @@ from repro.errors import ConfigError, ExitCode
 COMMANDS = {
     "run": "run every phase of a paper, up to the verdict and the report",
     "check": "run the phases that need no long training: analysis to evaluation",
+    "debug": "find the part that breaks an implementation which cannot memorise one batch",
     "sweep": "vary the learning rate, or leave out one declared part at a time",
     "list": "list the papers, their data sets and what they report",
     "status": "show how far each paper has come, and what runs now",

@@ -17,6 +17,7 @@ from repro.checks.registry import run_check
 from repro.contract.bench import Bench
 from repro.contract.paper import Paper
 from repro.findings import Finding
+from repro.phases.fingerprints import module_file
 from repro.phases.gate import planned_checks
 
 from .patched import settings_of
@@ -50,19 +51,7 @@ class Planted:
 
 def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Paper:
     """The Transformer with the patches made, as a package of another name on sys.path. A text not found is an error."""
-    name = f"planted_paper_{next(COUNT)}"
-    target = folder / name
-    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("__pycache__"))
-    for patch in planted.patches:
-        file = target / f"{patch.file}.py"
-        text = file.read_text(encoding="utf-8")
-        assert text.count(patch.before) == patch.times, f"{patch.before!r}: {text.count(patch.before)} times in {patch.file}.py"
-        file.write_text(text.replace(patch.before, patch.after), encoding="utf-8")
-    for file in target.glob("*.py"):
-        file.write_text(file.read_text(encoding="utf-8").replace(f"from {PACKAGE}", f"from {name}"), encoding="utf-8")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
+    name = package_of(planted, folder)
     files = {patch.file for patch in planted.patches}
     if "data" in files and not planted.spoils:  # learn the pieces once for all copies
         copied, real = (importlib.import_module(f"{package}.data") for package in (name, PACKAGE))
@@ -77,6 +66,25 @@ def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Pa
             node = node[int(part) if isinstance(node, list) else part]
         node[last] = value
     return Paper.from_config(settings)
+
+
+def package_of(planted: Planted, folder: Path) -> str:
+    """The name of a new package in `folder`, now on sys.path: a copy of the paper with the patches made."""
+    name = f"planted_paper_{next(COUNT)}"
+    target = folder / name
+    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for patch in planted.patches:
+        file = target / f"{patch.file}.py"
+        text = file.read_text(encoding="utf-8")
+        assert text.count(patch.before) == patch.times, f"{patch.before!r}: {text.count(patch.before)} times in {patch.file}.py"
+        file.write_text(text.replace(patch.before, patch.after), encoding="utf-8")
+    for file in target.glob("*.py"):
+        file.write_text(file.read_text(encoding="utf-8").replace(f"from {PACKAGE}", f"from {name}"), encoding="utf-8")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    module_file.cache_clear()
+    return name
 
 
 def renamed(node: Any, name: str, modules: set[str]) -> Any:
