@@ -103,7 +103,9 @@ def test_what_works_is_not_blamed(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 @pytest.mark.slow
 def test_what_no_ablation_removes_stays_undecided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cut = Patch("model", "y = self.decoder(y, memory, target_mask", "y = self.decoder(y * math.nan, memory, target_mask")
+    cut = Patch(
+        "model", "y = self.decoder(y, memory, target_mask", "y = self.decoder(y * math.nan, memory, target_mask"
+    )
     code, found = debug(tmp_path, (cut,), ALONE)
     assert code == 4
     assert "in what no ablation removes" in found["findings"][0]["reason"]
@@ -112,6 +114,8 @@ def test_what_no_ablation_removes_stays_undecided(tmp_path: Path, capsys: pytest
 @pytest.mark.slow
 def test_a_check_that_names_the_culprit_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = Patch("model", "scores = scores / math.sqrt(d_k)", "scores = scores * math.sqrt(d_k)")
-    code, found = debug(tmp_path, (wrong,), "check.only=attention_oracle_agrees", "pieces.attention={name}.model.attention")
+    code, found = debug(
+        tmp_path, (wrong,), "check.only=attention_oracle_agrees", "pieces.attention={name}.model.attention"
+    )
     assert code == 1 and not found
     assert "attention_oracle_agrees names what is wrong" in capsys.readouterr().out

@@ -68,6 +68,11 @@ BUGS: dict[str, Planted] = {
         "labels shifted twice",
     ),
     "T30": loss("real = targets != padding", "real = targets == targets", "padding counted in the loss"),
+    "T35": Planted(
+        (Patch("beam", "return scores / ((5 + lengths) / 6) ** alpha", "return scores * ((5 + lengths) / 6) ** alpha"),),
+        "evaluation",
+        "multiplied instead of divided",
+    ),
     "T41": data("y = pad([[BOS] + ids + [EOS] for", "y = pad([[BOS] + ids for", "EOS not appended"),
     "V22": Planted((Patch("model", "return self.output(y)", "return self.output(y).softmax(-1)"),), "loss", "softmax before the cross entropy", components=("logits",)),
     "V23": loss("log_p = logits[real].log_softmax(dim=-1)", "log_p = logits[real].softmax(dim=-1)", "probabilities instead of log-probabilities"),

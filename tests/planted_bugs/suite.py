@@ -1,0 +1,220 @@
+"""Every planted bug and variant, met by the gates as a run meets them: in order, up to the first that fails."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from repro import phases
+from repro.configuration.compose import compose
+from repro.contract.paper import Paper
+from repro.errors import ComponentError
+from repro.findings import Evidence, Finding, Gate
+from repro.phases.context import PhaseContext
+from repro.phases.fingerprints import COMPONENT, SECTIONS
+from repro.phases.runner import failed_component
+from repro.tracking.run_folder import RunFolder
+
+from . import catalogue, test_evaluation, test_training
+from .planting import Patch, Planted, plant
+
+HERE = Path(__file__).parent
+#: The phase whose gate first looks at a file of the paper that is not one of its five components.
+FIRST = {"pieces": "model", "beam": "evaluation"}
+#: Why a listed bug has no place in the Transformer, whose code holds no such line.
+ELSEWHERE = {
+    "X22": "the harness keeps the checkpoints, not the paper",
+    "X27": "the paper has no squared error; (N, 1) against (N,) is tried on a piece",
+    "X33": "the paper augments nothing",
+    "X39": "the harness runs the loop; the schedule is driven to the last update",
+}
+TYPES = ("transformer", "generic")
+
+
+@dataclass(frozen=True)
+class Case:
+    """`listed` is the record of planted_bugs.yaml, None for a bug beyond it; `overrides` make a declared deviation."""
+
+    name: str
+    planted: Planted
+    listed: dict[str, Any] | None = None
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What one of the first three likely bugs must hold, "" where nothing more than the gate is claimed."""
+        return str(self.listed["class"]) if self.listed else self.planted.likely
+
+    @property
+    def start(self) -> str:
+        """The first phase whose evidence depends on what is patched or set; earlier gates see the correct paper."""
+        files = {FIRST.get(patch.file, patch.file) for patch in self.planted.patches}
+        keys = {
+            key.partition(".")[0] for key in (*self.planted.settings, *(o.partition("=")[0] for o in self.overrides))
+        }
+        touched = [
+            phase for phase in phases.CHECKED if files & {phase, *COMPONENT[phase]} or keys & set(SECTIONS[phase])
+        ]
+        return touched[0] if touched else phases.CHECKED[0]
+
+
+@dataclass(frozen=True)
+class Met:
+    """How one case ended: the gate that stopped it, None if all opened, and its first finding."""
+
+    case: Case
+    phase: str | None
+    finding: Finding | None
+    right_component: bool
+    seconds: float
+
+    @property
+    def right_phase(self) -> bool:
+        wanted = self.case.listed["component"] if self.case.listed else self.case.planted.phase
+        return self.phase in (wanted, self.case.planted.phase)
+
+    @property
+    def right_class(self) -> bool | None:
+        """Whether one of the first three likely bugs is the true one; None where no class is claimed."""
+        if not self.case.words:
+            return None
+        likely = self.finding.likely[:3] if self.finding else ()
+        return any(self.case.words.lower() in text.lower() for text in likely)
+
+
+@lru_cache
+def records() -> dict[str, dict[str, Any]]:
+    """The listed bugs by id."""
+    return {r["id"]: r for r in yaml.safe_load((HERE / "planted_bugs.yaml").read_text(encoding="utf-8"))}
+
+
+def bugs() -> list[Case]:
+    """Every bug that is planted into the Transformer, the listed ones with their record; each name once."""
+    found: dict[str, Planted] = dict(catalogue.BUGS)
+    for name, (component, replacements, settings, _, word) in test_training.BUGS.items():
+        patches = tuple(Patch(component, before, after) for before, after in replacements)
+        found.setdefault(name, Planted(patches, "training", word, settings))
+    for name, (replacements, _, word) in test_evaluation.BUGS.items():
+        patches = tuple(Patch("evaluation", before, after) for before, after in replacements)
+        found.setdefault(name, Planted(patches, "evaluation", word))
+    return [Case(name, planted, records().get(name.split()[0])) for name, planted in found.items()]
+
+
+def variants() -> list[Case]:
+    """Correct code that looks different, and deviations that the config declares."""
+    found = [Case(name, planted) for name, planted in catalogue.VARIANTS.items()]
+    for name, (component, replacements, settings) in test_training.VARIANTS.items():
+        patches = tuple(Patch(component, before, after) for before, after in replacements)
+        found.append(Case(f"training: {name}", Planted(patches, "training", settings=settings)))
+    for name, pairs in test_evaluation.VARIANTS.items():
+        patches = tuple(Patch("evaluation", before, after) for before, after in pairs)
+        found.append(Case(f"evaluation: {name}", Planted(patches, "evaluation")))
+    found += [Case(name, Planted(()), overrides=overrides) for name, overrides in catalogue.DECLARED.items()]
+    return found
+
+
+def not_planted() -> dict[str, str]:
+    """Listed bugs of the Transformer's types that are not planted, with the reason; one without a reason is a gap."""
+    planted = {case.name.split()[0] for case in bugs()}
+    missing = [r for r in records().values() if r["type"] in TYPES and r["id"] not in planted]
+    return {r["id"]: ELSEWHERE.get(r["id"], "no reason is given") for r in missing}
+
+
+class Silent:
+    """A display that shows nothing."""
+
+    def phase_started(self, name: str) -> None: ...
+
+    def progress(self, *words: object) -> None: ...
+
+    def finding(self, finding: Finding) -> None: ...
+
+    def phase_finished(self, evidence: Evidence, reused: bool = False) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def gates(paper: Paper, folder: Path, wanted: Iterable[str] = phases.CHECKED, seed: int = 0) -> Iterable[Evidence]:
+    """The evidence of each gate, as a run concludes it, up to the first that fails."""
+    composed = compose(["paper=transformer", "scale=smoke"])
+    with ExitStack() as stack:
+        context = PhaseContext(
+            composed, paper, RunFolder(folder / "runs" / paper.name / "planted"), Silent(), stack=stack
+        )
+        context.bench().seed = seed
+        for name in wanted:
+            try:
+                evidence = phases.load(name).run(context)
+            except ComponentError as fault:
+                evidence = failed_component(name, fault)
+            yield evidence
+            if evidence.outcome is Gate.FAILED:
+                return
+
+
+def meet(case: Case, only_its_gate: bool = False) -> Met:
+    """Plant the case and run the gates from the first that can tell; `only_its_gate` leaves out all but its phase."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        paper = plant(case.planted, folder, case.overrides)
+        order = phases.CHECKED
+        wanted = [case.planted.phase] if only_its_gate else order[order.index(case.start) :]
+        for evidence in gates(paper, folder, wanted):
+            if evidence.outcome is Gate.FAILED:
+                first = next(f for f in evidence.findings if f.blocks)
+                blamed = blames(case.planted, paper, first)
+                return Met(case, evidence.phase, first, blamed, time.perf_counter() - start)
+    return Met(case, None, None, False, time.perf_counter() - start)
+
+
+def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
+    """Whether a finding names the patched component, one of its pieces, tensors or stages, and points into its file."""
+    file = planted.patches[0].file
+    component = "evaluation" if file == "beam" else file
+    stages = tuple(glob.partition(".*")[0] for glob in paper.stages)
+    known = {component, planted.phase, *paper.tensors, *paper.pieces, *planted.components}
+    named = finding.component in known or finding.component.startswith(stages)
+    return named and (f"{file}.py" in finding.location or finding.component in {component, *paper.pieces})
+
+
+def alarms_over_seeds(seeds: int) -> list[tuple[str, Finding]]:
+    """Findings on the correct paper that would keep a gate shut: the checks of model and loss over `seeds` in float32
+    and a fifth of them in float64, the whole gate set over at most three.
+    """
+    import torch
+
+    from .planting import failures, gate_of
+
+    paper = plant(Planted(()), Path(tempfile.mkdtemp()))
+    found: list[tuple[str, Finding]] = []
+    for dtype, count in ((torch.float32, seeds), (torch.float64, max(1, seeds // 5))):
+        for seed in range(count):
+            for phase in ("model", "loss"):
+                for finding in failures(gate_of(paper, phase, seed=seed, dtype=dtype)):
+                    found.append((f"seed {seed}, {str(dtype).removeprefix('torch.')}", finding))
+    for seed in range(min(3, seeds)):
+        with tempfile.TemporaryDirectory() as place:
+            for evidence in gates(paper, Path(place), seed=seed):
+                found += [(f"seed {seed}, all gates", f) for f in evidence.findings if f.blocks]
+    return found
+
+
+def chosen(cases: list[Case], names: list[str]) -> list[Case]:
+    """The cases whose name or id is asked for; all without names."""
+    return [case for case in cases if not names or case.name in names or case.name.split()[0] in names]
+
+
+def picklable(met: Met) -> Met:
+    """The result without tensors or other things of a finding's details, to travel between processes."""
+    return replace(met, finding=met.finding.with_changes(details={}) if met.finding else None)
