@@ -1,4 +1,4 @@
-"""Plant a bug or a variant: a copy of the whole paper with some lines of its source replaced, judged by a phase's own gate."""
+"""Plant a bug or a variant: a copy of the paper with some lines of its source replaced, judged by a phase's gate."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Pa
     if "data" in files and not planted.spoils:  # learn the pieces once for all copies
         copied, real = (importlib.import_module(f"{package}.data") for package in (name, PACKAGE))
         vars(copied).update(number_pieces=real.number_pieces, number_words=real.number_words)
-    moved = {"model", "loss", "pieces", "training"} | files  # data and evaluation keep their caches unless they are patched
+    # data and evaluation keep their caches unless they are patched
+    moved = {"model", "loss", "pieces", "training"} | files
     small = ("data.train=2000", "data.held_out=100") if "data" in files else ()
     settings = renamed(copy.deepcopy(settings_of(*small, *overrides)), name, moved)
     for key, value in planted.settings.items():
@@ -76,7 +77,9 @@ def package_of(planted: Planted, folder: Path) -> str:
     for patch in planted.patches:
         file = target / f"{patch.file}.py"
         text = file.read_text(encoding="utf-8")
-        assert text.count(patch.before) == patch.times, f"{patch.before!r}: {text.count(patch.before)} times in {patch.file}.py"
+        assert text.count(patch.before) == patch.times, (
+            f"{patch.before!r}: {text.count(patch.before)} times in {patch.file}.py"
+        )
         file.write_text(text.replace(patch.before, patch.after), encoding="utf-8")
     for file in target.glob("*.py"):
         file.write_text(file.read_text(encoding="utf-8").replace(f"from {PACKAGE}", f"from {name}"), encoding="utf-8")
