@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+import os
+
+# before anything imports PyTorch or NumPy: tests run one worker a core, and processes that they start inherit it
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
     "repro", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]

@@ -95,7 +95,7 @@ def test_a_save_is_answered_hints_come_and_typing_breaks_nothing(folder: Path, t
     screen = terminal.until("✗ loss · loss_batch_size", "Right: loss_terms")
     assert "✓ model" in screen and "training" not in screen and "1. Likely" not in screen
     terminal.press("h")
-    assert "2." not in terminal.until("1. Likely: sum instead of mean reduction")
+    assert "2. Likely" not in terminal.until("1. Likely: sum instead of mean reduction")
     terminal.press("h")
     terminal.until("2. Likely: averaged over a fixed number")
     for _ in range(6):
