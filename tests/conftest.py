@@ -7,7 +7,7 @@ import os
 # before anything imports PyTorch or NumPy: tests run one worker a core, and processes that they start inherit it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hypothesis import HealthCheck, settings  # noqa: E402
+from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "repro", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
