@@ -59,7 +59,7 @@ def run_all(cases: list[Case], workers: int) -> Iterator[Met]:
     if workers == 1:
         yield from map(run_one, cases)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), max_tasks_per_child=25) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(run_one, cases)
 
 
