@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.contract.components import is_persons_file, location_in_traceback, short_traceback, unfinished_in
-from repro.errors import ComponentError, ConfigError, NotWrittenError
+from repro.errors import ComponentError, ConfigError, DataError, NotWrittenError
 from repro.findings import Finding, Outcome
 
 if TYPE_CHECKING:
@@ -217,8 +217,8 @@ def run_check(
     try:
         with time_limit(limit_seconds):
             findings = found(bench, **options)
-    except ConfigError:
-        raise
+    except (ConfigError, DataError):
+        raise  # nothing was decided about the person's code: the command ends with the message
     except CheckTimeoutError:
         findings = [error_of(found, f"ran longer than {limit_seconds:g} s and was stopped", "")]
     except NotWrittenError as cause:

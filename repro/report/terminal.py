@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from repro.report import tree, words
+from repro.report.numbers import plural
 
 COLOURS = {
     "match": "34",
@@ -40,10 +42,22 @@ def render(
         lines.append(f"  … and {len(edits) - MOST_EDITS} further edits: all are in the report")
     if hidden:
         lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
+    lines += to_run(report)
     ending = [f"Report: {folder / 'report.html'}"] if folder else []
     ending.append(f"Next: {words.next_command(report)}")
     lines.append("     ".join(ending) if len("     ".join(ending)) <= width else "\n".join(ending))
     return "\n".join(lines)
+
+
+def to_run(report: tree.Report) -> list[str]:
+    """The command that gives most of the paper's rows that were not run, and how many."""
+    commands = Counter(row.command for row in report.results if row.verdict == "not_run" and row.command)
+    if not commands:
+        return []
+    command, number = commands.most_common(1)[0]
+    rest = len(commands) - 1
+    more = f"; {plural(rest, 'further command')} in the report" if rest else ""
+    return [f"Not run: {command}", f"  gives {plural(number, 'row')}{more}"]
 
 
 def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:
