@@ -70,12 +70,14 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
     assert "holds (other setting)" in text
     assert "Report: runs/transformer/3f9a1c/report.html" in text
     assert lines[-1] == "Next: python -m repro run paper=transformer scale=paper"
+    assert "Not run: python -m repro run paper=transformer scale=paper\n  gives 23 rows" in text
     assert "\x1b" not in text and "\x1b[34m" in terminal.render(collect(transformer), colour=True)
 
 
 def test_terminal_shows_what_is_wrong_before_what_is_right(gallery: Path) -> None:
     text = terminal.render(collect(gallery), most=3)
-    assert "worse" in text and "better" in text and "undecided" in text and "match" in text.splitlines()[-2]
+    hidden = next(line for line in text.splitlines() if line.startswith("  …"))
+    assert "worse" in text and "better" in text and "undecided" in text and "match" in hidden
 
 
 def test_a_long_reason_is_cut_beside_the_verdict_and_whole_in_the_fold() -> None:
