@@ -70,7 +70,7 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
     assert "holds (other setting)" in text
     assert "Report: runs/transformer/3f9a1c/report.html" in text
     assert lines[-1] == "Next: python -m repro run paper=transformer scale=paper"
-    assert "Not run: python -m repro run paper=transformer scale=paper\n  gives 23 rows" in text
+    assert "Not run: python -m repro run paper=transformer scale=paper\n  gives 24 rows" in text
     assert "\x1b" not in text and "\x1b[34m" in terminal.render(collect(transformer), colour=True)
 
 
