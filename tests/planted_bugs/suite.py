@@ -164,7 +164,7 @@ def gates(paper: Paper, folder: Path, wanted: Iterable[str] = phases.CHECKED, se
 
 def meet(case: Case, only_its_gate: bool = False) -> Met:
     """Plant the case and run the gates from the first that can tell; `only_its_gate` leaves out all but its phase."""
-    start = time.perf_counter()
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         paper = plant(case.planted, folder, case.overrides)
@@ -174,12 +174,14 @@ def meet(case: Case, only_its_gate: bool = False) -> Met:
             if evidence.outcome is Gate.FAILED:
                 first = next(f for f in evidence.findings if f.blocks)
                 blamed = blames(case.planted, paper, first)
-                return Met(case, evidence.phase, first, blamed, time.perf_counter() - start)
-    return Met(case, None, None, False, time.perf_counter() - start)
+                return Met(case, evidence.phase, first, blamed, time.process_time() - start)
+    return Met(case, None, None, False, time.process_time() - start)
 
 
 def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
     """Whether a finding names the patched component, one of its pieces, tensors or stages, and points into its file."""
+    if not planted.patches:
+        return False
     file = planted.patches[0].file
     component = "evaluation" if file == "beam" else file
     stages = tuple(glob.partition(".*")[0] for glob in paper.stages)
@@ -208,6 +210,15 @@ def alarms_over_seeds(seeds: int) -> list[tuple[str, Finding]]:
             for evidence in gates(paper, Path(place), seed=seed):
                 found += [(f"seed {seed}, all gates", f) for f in evidence.findings if f.blocks]
     return found
+
+
+def warm() -> None:
+    """Compose the settings and learn the pieces of the data once, so that forks of this process need not."""
+    from repro.contract.bench import Bench
+
+    from .patched import settings_of
+
+    next(Bench(Paper.from_config(settings_of())).batches("train"))
 
 
 def chosen(cases: list[Case], names: list[str]) -> list[Case]:
