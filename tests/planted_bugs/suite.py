@@ -113,7 +113,10 @@ def variants() -> list[Case]:
     found = [Case(name, planted) for name, planted in catalogue.VARIANTS.items()]
     for name, (component, replacements, settings) in test_training.VARIANTS.items():
         patches = tuple(Patch(component, before, after) for before, after in replacements)
-        found.append(Case(f"training: {name}", Planted(patches, "training", settings=settings)))
+        # settings alone are typed, so that all that refers to them follows
+        typed = () if patches else tuple(f"{key}={value}" for key, value in settings.items())
+        planted = Planted(patches, "training", settings={} if typed else settings)
+        found.append(Case(f"training: {name}", planted, overrides=typed))
     for name, pairs in test_evaluation.VARIANTS.items():
         patches = tuple(Patch("evaluation", before, after) for before, after in pairs)
         found.append(Case(f"evaluation: {name}", Planted(patches, "evaluation")))
