@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.contract.paper import to_plain
 from repro.sweeps.tasks import Task
 from repro.sweeps.training_task import process_task
 
@@ -20,11 +21,7 @@ ShowProgress = Callable[[str, int, int, float | None], None]
 
 def plain(composed: Composed) -> dict[str, Any]:
     """The resolved config as plain containers."""
-    from omegaconf import OmegaConf
-
-    settings = OmegaConf.to_container(composed.config, resolve=True)
-    assert isinstance(settings, dict)
-    return {str(key): value for key, value in settings.items()}
+    return to_plain(composed.config)
 
 
 def code_folder(composed: Composed, run_folder: RunFolder, threads: int) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from repro.sweeps.cores import available_cores
 
 #: The packages whose version can change a number.
 PACKAGES = ("torch", "numpy", "scipy", "lightning", "sacrebleu", "optuna", "hydra-core", "wandb", "repro")
@@ -24,18 +25,6 @@ def cpu_model() -> str:
     except OSError:
         pass  # not Linux: the platform module knows what can be known
     return platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """The processor cores this process may use, which a container or `taskset` may have made fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def threads_for(threads: int | None, workers: int = 1) -> int:
-    """The threads of one process: as configured, else the cores shared between the `workers`, at least one."""
-    return threads if threads is not None else max(1, cores() // max(1, workers))
 
 
 def version(package: str) -> str | None:
@@ -73,7 +62,7 @@ def environment(threads: int | None = None, folder: Path | None = None) -> dict[
         "torch": packages.get("torch"),
         "platform": platform.platform(),
         "cpu": cpu_model(),
-        "cores": cores(),
+        "cores": available_cores(),
         "threads": threads,
         "git": git_state(folder or Path(__file__).parent),
         "packages": packages,
