@@ -18,6 +18,10 @@ class Outcome(StrEnum):
     ERROR = "error"  # the check itself raised or timed out; the gate does not open
 
 
+#: Checks that see that training fails and not where: these alone leave the culprit to be found.
+SYMPTOMS = ("overfit_one_batch", "loss_falls")
+
+
 class Gate(StrEnum):
     """How a phase ended."""
 

@@ -106,7 +106,37 @@ def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
     )
     if strict:
         validate(result.config, choices, files)
+        _text_for_numbers(result.config, overrides, parsed, files)
     return result
+
+
+def _text_for_numbers(
+    config: DictConfig, overrides: Sequence[str], parsed: Sequence[Override], files: Iterable[Path]
+) -> None:
+    """Raise ConfigError for text where the default is a number, true or false: it would fail deep in a component."""
+    from omegaconf import OmegaConf
+
+    texts = [
+        override
+        for override in parsed
+        if override.key_or_group not in GROUPS and isinstance(OmegaConf.select(config, override.key_or_group), str)
+    ]
+    if not texts:
+        return
+    kept = [(line, override) for line, override in zip(overrides, parsed, strict=True) if override not in texts]
+    defaults = _resolve(_without_hydra(_hydra([line for line, _ in kept], [override for _, override in kept])), files)
+    faults = []
+    for override in texts:
+        default = OmegaConf.select(defaults, override.key_or_group)  # None for a key that this override adds
+        if isinstance(default, bool | int | float):
+            need = "true or false" if isinstance(default, bool) else "a number"
+            place = locate(override.key_or_group, files)
+            where = f", in {place}" if place else ""
+            faults.append(
+                f"{override.key_or_group}: got {override.value()!r}, need {need} (the default is {default}{where})"
+            )
+    if faults:
+        raise ConfigError("\n".join(faults))
 
 
 def _hydra(overrides: Sequence[str], parsed: Sequence[Override]) -> DictConfig:

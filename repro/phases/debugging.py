@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from repro.configuration.deltas import leaves_of
 from repro.errors import ConfigError, ExitCode
-from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.findings import SYMPTOMS, Evidence, Finding, Gate, Outcome
 from repro.phases.context import PhaseContext
 
 if TYPE_CHECKING:
     from repro.commands.display import Display
     from repro.configuration.compose import Composed
 
-MEMORISES = "overfit_one_batch"
-#: Checks that see that training fails and not where: these alone leave the culprit to be found.
-SYMPTOMS = (MEMORISES, "loss_falls")
+MEMORISES = SYMPTOMS[0]
 #: The gates in which a check may name a culprit without any training.
 GATES = ("data", "model", "loss", "training")
 PHASE = "debug"

@@ -135,14 +135,15 @@ def setting(key: str, composed: Composed) -> str:
 def failed_component(name: str, fault: ComponentError) -> Evidence:
     """A component that cannot be imported, built or called fails its gate with the person's own traceback."""
     cause = fault.__cause__
+    component = NEEDS.get(name, name)
     trace = short_traceback(cause) if cause is not None else ""
     finding = Finding(
         check="component",
-        component=NEEDS.get(name, name),
+        component=component,
         outcome=Outcome.ERROR,
-        summary=fault.message,
+        summary=fault.message.removeprefix(f"{component}: "),
         expected=fault.hint,
         location=trace.splitlines()[0].strip() if trace else "",
         family="declaration",
     )
-    return Evidence(phase=name, outcome=Gate.FAILED, summary=fault.message.splitlines()[0], findings=(finding,))
+    return Evidence(phase=name, outcome=Gate.FAILED, summary=f"{component} does not run", findings=(finding,))

@@ -32,6 +32,8 @@ def render(
     `folder` is where report.html lies; without it the last line names no path.
     """
     lines = list(report.sentences) or [words.first_sentence(report)]
+    if report.phases and report.phases[-1].outcome == "failed":
+        return "\n".join(lines[:1] + ending(report, folder, width))  # rows would hide what has to be mended
     chosen, hidden = short(report, most)
     if chosen:
         lines += table(chosen, width, colour)
@@ -42,11 +44,15 @@ def render(
         lines.append(f"  … and {len(edits) - MOST_EDITS} further edits: all are in the report")
     if hidden:
         lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
-    lines += to_run(report)
-    ending = [f"Report: {folder / 'report.html'}"] if folder else []
-    ending.append(f"Next: {words.next_command(report)}")
-    lines.append("     ".join(ending) if len("     ".join(ending)) <= width else "\n".join(ending))
-    return "\n".join(lines)
+    return "\n".join(lines + to_run(report) + ending(report, folder, width))
+
+
+def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
+    """Where the report lies and what to do next, in a line where both fit."""
+    parts = [f"Report: {folder / 'report.html'}"] if folder else []
+    parts.append(f"Next: {words.next_command(report)}")
+    line = "     ".join(parts)
+    return [line] if len(line) <= width else parts
 
 
 def to_run(report: tree.Report) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+
+from repro.findings import SYMPTOMS
 from repro.report import tree
 from repro.report.numbers import Style, decimal, percent, plural
 
@@ -168,7 +171,10 @@ def gates_sentence(report: tree.Report) -> str:
 
 
 def next_command(report: tree.Report) -> str:
-    """The command that helps most now: explain a gap, decide what is undecided, run what was not, look at the runs."""
+    """The command that helps most now: mend a shut gate, explain a gap, decide what is undecided, run what was not."""
+    for phase in report.phases:
+        if phase.outcome == "failed":
+            return at_shut_gate(report.header, phase)
     for gap in report.gaps:
         if gap.next:
             return gap.next
@@ -176,6 +182,13 @@ def next_command(report: tree.Report) -> str:
         for row in (*report.results, *report.analogues):
             if row.verdict == verdict and row.command:
                 return row.command
-    if any(phase.outcome == "failed" for phase in report.phases) and report.header.command:
-        return report.header.command
     return "python -m repro status"
+
+
+def at_shut_gate(header: tree.Header, phase: tree.Phase) -> str:
+    """The ablation debug where one batch cannot be memorised and no check says why; else the page of the step."""
+    failed = {check.check for check in phase.checks if check.outcome in ("failed", "error")}
+    paper = [f"paper={header.paper}", *(word for word in header.overrides if not word.startswith("paper="))]
+    if failed and failed <= set(SYMPTOMS):
+        return shlex.join(["python", "-m", "repro", "debug", *paper])
+    return shlex.join(["python", "-m", "repro", "session", *paper, f"step={phase.name}"])

@@ -445,10 +445,10 @@ class Study:
         }
 
     def seconds_left(self, counts: Mapping[str, int]) -> float | None:
-        """From the updates per second of this controller's life; None before the first."""
+        """From the updates per second of this controller's life; None while its start weighs more than its updates."""
         if self.status != "running":
             return 0.0 if self.status == "finished" else None
-        if not self.updates_now:
+        if not self.updates_now or 10 * self.updates_now < self.plan.updates:
             return None
         if not counts["running"] + counts["queued"]:
             return 0.0

@@ -237,3 +237,10 @@ def test_one_phase_needs_no_brackets_and_a_device_is_a_device(folder: Path) -> N
 
 def test_not_strict_leaves_the_checks_out(folder: Path) -> None:
     assert compose(["paper=tiny", "keep_going=3"], strict=False).config.keep_going == 3
+
+
+def test_text_where_a_number_or_a_truth_value_is_needed(folder: Path) -> None:
+    text = message(["paper=tiny", "model.width=wide", "schedule.learning_rate=rate"])
+    assert "model.width: got 'wide', need a number (the default is 8, in conf/paper/tiny.yaml line" in text
+    assert "schedule.learning_rate" not in text  # an expression is text by nature
+    assert compose(["paper=tiny", "model.width=${model.depth}"]).config.model.width == 2

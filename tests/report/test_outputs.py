@@ -80,6 +80,25 @@ def test_terminal_shows_what_is_wrong_before_what_is_right(gallery: Path) -> Non
     assert "worse" in text and "better" in text and "undecided" in text and "match" in hidden
 
 
+@pytest.mark.parametrize(
+    ("failed", "next_command"),
+    [
+        ("causal", "python -m repro session paper=mine model.width=8 step=training"),
+        (
+            "overfit_one_batch",
+            "python -m repro debug paper=mine model.width=8",
+        ),  # what fails says nothing of the culprit
+    ],
+)
+def test_a_shut_gate_shows_no_rows_but_what_to_do_about_it(failed: str, next_command: str) -> None:
+    shut = tree.Phase(
+        "training", "failed", "1 of 2 checks", (tree.Check(failed, "model", "failed", "It leaks."),), 1, ""
+    )
+    report = report_of(measured((90.0,)), phases=(shut,))
+    report = replace(report, header=replace(report.header, overrides=("paper=mine", "model.width=8")))
+    assert terminal.render(report).splitlines() == ["One sentence.", f"Next: {next_command}"]
+
+
 def test_a_long_reason_is_cut_beside_the_verdict_and_whole_in_the_fold() -> None:
     reason = "one matrix for both embeddings, " * 20
     row = measured((), ours=None, interval=None, verdict="paper_inconsistent", reason=reason)
