@@ -93,6 +93,7 @@ def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
         keep_checkpoints=int(settings["keep_checkpoints"]),
         keep_every=settings["keep_every"],
         evaluation_split=str(settings["evaluation_split"]),
+        pictures=seed == int(settings["first_seed"]),
         device=str(config["device"]),
         devices=int(config["devices"]),
         precision=str(config["precision"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,10 +14,12 @@ from repro.report import tree
 from repro.report.numbers import significant
 from repro.session.keep import read as read_pages
 from repro.tracking.files import read_json
+from repro.tracking.pictures import read_pictures
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 
 PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
+MOST_PICTURE_BYTES = 900_000  # all pictures of a page together, before base64 adds a third
 MOST_POINTS = 120  # a seed and a metric; the page says how many were recorded
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -56,6 +59,8 @@ def collect(folder: Path) -> tree.Report:
         rows=rows,
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
         panels=panels(reproduction, rows, verdict),
+        pictures=tuple(pictures(folder, reproduction)),
+        picture_faults=tuple(fault for one in reproduction if (fault := read_pictures(one["folder"])[1])),
         rates=rate_study(source),
         effects=effects(source, verdict),
         audit=audit(phases, rows),
@@ -361,6 +366,50 @@ def panel_order(panel: tree.Panel) -> tuple[int, str, str]:
     else:
         rank = 2 if panel.metric in ("total", "loss", "loss.total") else 3 if loss else 4
     return rank, panel.split, panel.metric
+
+
+# ---- pictures ---------------------------------------------------------------------------------------------------
+
+
+def pictures(folder: Path, processes: Iterable[Mapping[str, Any]]) -> Iterable[tree.Picture]:
+    """What the processes drew, in order; bytes are taken as long as the page has room for them."""
+    room = MOST_PICTURE_BYTES
+    for process in processes:
+        entries, _ = read_pictures(process["folder"])
+        for entry in entries:
+            data = {}
+            for kind in ("file", "still"):
+                if entry.get(kind) and (path := process["folder"] / str(entry[kind])).is_file():
+                    data[kind] = path.read_bytes()
+            size = sum(map(len, data.values()))
+            fits = size <= room
+            room -= size if fits else 0
+            file = str((process["folder"] / str(entry["file"])).relative_to(folder)) if entry.get("file") else ""
+            note = str(entry.get("note") or "")
+            if not fits:
+                note = f"left out of the page, which carries {MOST_PICTURE_BYTES // 1000:,} kB of pictures: {file}"
+            elif file and "file" not in data:
+                note = f"its file is missing: {file}"
+            uris = {kind: f"data:image/png;base64,{b64encode(one).decode()}" for kind, one in data.items() if fits}
+            yield tree.Picture(
+                name=str(entry.get("name", "")),
+                kind=str(entry.get("kind", "")),
+                caption=str(entry.get("caption") or ""),
+                note=note,
+                system=str(process.get("name") or ""),
+                seed=int(process.get("seed") or 0),
+                width=int(entry.get("width") or 0),
+                height=int(entry.get("height") or 0),
+                frames=int(entry.get("frames") or 0),
+                seconds=number(entry.get("seconds")) or 0.0,
+                file=file,
+                data=uris.get("file", ""),
+                still=uris.get("still", ""),
+                values=tuple(
+                    tuple(math.nan if (one := number(value)) is None else one for value in line)
+                    for line in entry.get("values") or ()
+                ),
+            )
 
 
 # ---- gauntlet ---------------------------------------------------------------------------------------------------

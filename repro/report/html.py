@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from repro.report import html_evidence, html_figures, html_results, html_session, strips, tree, words
+from repro.report import html_evidence, html_figures, html_pictures, html_results, html_session, strips, tree, words
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import duration, plural
 
@@ -22,6 +22,7 @@ def render(report: tree.Report) -> str:
         html_results.facts(report, names),
         html_figures.gaps(report, names),
         html_figures.trajectories(report, names),
+        html_pictures.pictures(report, names),
         html_figures.rates(report, names),
         html_figures.ablations(report, names),
         html_results.analogues(report, names),

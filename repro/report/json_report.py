@@ -7,7 +7,7 @@ meaning or goes; new keys do not change it.
 from __future__ import annotations
 
 import types
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from repro.report import tree, words
@@ -20,7 +20,8 @@ ADDRESS = "https://json-schema.org/draft/2020-12/schema"
 def render(report: tree.Report) -> str:
     """The text of report.json, indented, with a line break at the end."""
     counts = {name: tree.tally(rows) for name, rows in parts(report).items()}
-    document = {"format": FORMAT, "sentence": words.first_sentence(report), "tally": counts, **asdict(report)}
+    light = replace(report, pictures=tuple(replace(one, data="", still="") for one in report.pictures))
+    document = {"format": FORMAT, "sentence": words.first_sentence(report), "tally": counts, **asdict(light)}
     return dumps(document, indent=1) + "\n"
 
 

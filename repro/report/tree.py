@@ -216,6 +216,30 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What a paper's `pictures` gave: kind is image, frames, lines or points; `values` holds the numbers of the latter.
+
+    `data` and `still` are the bytes as data URIs, "" where the page had no room; report.json leaves them out, and
+    `file` says where they lie.
+    """
+
+    name: str
+    kind: str
+    caption: str = ""
+    note: str = ""
+    system: str = ""
+    seed: int = 0
+    width: int = 0  # pixels
+    height: int = 0
+    frames: int = 0
+    seconds: float = 0.0
+    file: str = ""
+    data: str = ""
+    still: str = ""  # a few frames side by side
+    values: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A run, or part of one, that no number on the page uses, and why."""
 
@@ -261,6 +285,8 @@ class Report:
     rows: tuple[Row, ...]
     gaps: tuple[Gap, ...] = ()
     panels: tuple[Panel, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    picture_faults: tuple[str, ...] = ()  # why a process left none, or not all
     rates: RateStudy | None = None
     effects: tuple[Effect, ...] = ()
     audit: tuple[AuditLine, ...] = ()

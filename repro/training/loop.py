@@ -376,6 +376,21 @@ class Loop:
         )
         return not self.backend.any(int(there))
 
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Inside, a signal stops at once; random streams and modes of modules stay as they were."""
+        modes = [(module, module.training) for top in self.modules.values() for module in top.modules()]
+        with randomness.isolated():
+            self.signals.immediate = self.backend.world == 1
+            try:
+                if self.signals.requested and self.signals.immediate:
+                    raise StopInside
+                yield
+            finally:
+                self.signals.immediate = False
+        for module, mode in modes:
+            module.training = mode
+
     def _evaluate_and_report(self) -> bool:
         row = self._evaluate(self.spec.evaluation_split)
         if self.main:
@@ -386,23 +401,14 @@ class Loop:
         """The paper's metrics of the unwrapped model on `split`; random streams and module modes stay as they were."""
         row: dict[str, float] = {}
         if self.main:
-            modes = [(module, module.training) for top in self.modules.values() for module in top.modules()]
             extra = {
                 "device": lambda: self.backend.device,
                 "trajectory": lambda: self.store.rows,
                 "checkpoints": self._kept_states,
             }
             arguments = {name: make() for name, make in extra.items() if name in self.evaluation_names}
-            with randomness.isolated():
-                self.signals.immediate = self.backend.world == 1
-                try:
-                    if self.signals.requested and self.signals.immediate:
-                        raise StopInside
-                    metrics = self.paper.evaluate(self.model, self.data, split, **arguments)
-                finally:
-                    self.signals.immediate = False
-            for module, mode in modes:
-                module.training = mode
+            with self._undisturbed():
+                metrics = self.paper.evaluate(self.model, self.data, split, **arguments)
             for name, value in metrics.items():
                 if isinstance(value, bool) or not _is_number(value):
                     raise ComponentError(
@@ -428,7 +434,29 @@ class Loop:
                 statistic=str(self._beside_evaluation("statistic", "last", split=split)),
                 signatures=dict(self._beside_evaluation("signatures", {})),
             )
+            if self.spec.pictures:
+                self._draw()
         return metrics
+
+    def _draw(self) -> None:
+        """Keep what the paper's `pictures(model, data, …)` beside its evaluation returns; a fault there is noted only.
+
+        It gets the settings of the evaluation that it names, and `device`.
+        """
+        from repro.tracking.pictures import PictureError, write_fault, write_pictures
+
+        node = self.paper.settings["evaluation"]
+        give = self._found_beside("pictures")
+        if give is None:
+            return
+        offered = {"device": self.backend.device, **node}
+        arguments = {name: offered[name] for name in parameters_of(give) if name in offered}
+        try:
+            with self._undisturbed(), persons_errors("evaluation: pictures raised"):
+                write_pictures(self.store.folder, give(self.model, self.data, **arguments))
+        except (ComponentError, PictureError) as error:
+            write_fault(self.store.folder, error.message)
+            self.notes.append(f"No pictures: {error.message}")
 
     def _beside_evaluation(self, name: str, default: Any, **extra: Any) -> Any:
         """What the function `name(**config)` beside the evaluation says of its metrics, if there is one.
@@ -436,15 +464,20 @@ class Loop:
         `signatures` gives how each metric is computed; `statistic` what the final number is in the words of the
         reference table, where it is not the last value ("last_5_checkpoints_averaged").
         """
-        import sys
-
         node = self.paper.settings["evaluation"]
-        module = sys.modules[locate(node["_target_"], "evaluation._target_").__module__]
-        give = getattr(module, name, None)
-        if not callable(give):
+        give = self._found_beside(name)
+        if give is None:
             return default
         with persons_errors(f"evaluation: {name} raised"):
             return give(**{key: value for key, value in node.items() if not key.startswith("_")}, **extra)
+
+    def _found_beside(self, name: str) -> Callable[..., Any] | None:
+        """The function of that name in the module of the evaluation."""
+        import sys
+
+        path = self.paper.settings["evaluation"]["_target_"]
+        give = getattr(sys.modules[locate(path, "evaluation._target_").__module__], name, None)
+        return give if callable(give) else None
 
     def _kept_states(self) -> checkpoint.KeptStates:
         return checkpoint.KeptStates(

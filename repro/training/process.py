@@ -35,6 +35,7 @@ class ProcessSpec:
     keep_every: int | None = None  # updates between kept model states; None: `evaluate_every`
     evaluation_split: str = "validation"
     final_split: str | None = "test"  # evaluated once after the last update → metrics.json
+    pictures: bool = False  # ask the paper for pictures after the final evaluation, for the report
     objective: str | None = None  # "<split>/<metric>" that `report` gets, for pruning; "train/total", say
     device: str = "auto"  # auto | cpu | cuda | cuda:N
     devices: int = 1  # more than one: distributed data parallel

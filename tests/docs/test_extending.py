@@ -64,6 +64,8 @@ def test_metric_and_launcher_of_the_page_serve_a_run(folder: Path, capsys) -> No
     (path,) = folder.glob("runs/*/*/code/*/processes/seed-0/metrics.json")
     assert 0 < json.loads(path.read_text())["metrics"]["largest_error"] < 2
     assert list(folder.glob("logs/worker-*.log"))
+    page = next(folder.glob("runs/*/*/report.html")).read_text()
+    assert page.count("<figure") == 3 and page.count("data:image/png;base64,") == 2 and "test targets and" in page
 
 
 def test_a_launcher_that_nobody_registered_is_named(folder: Path, capsys) -> None:

@@ -620,6 +620,38 @@ def transformer(folder: Path, seeds: int = 3) -> Path:
     return folder
 
 
+def draw(run: RunFolder, process_id: str, rng: random.Random) -> None:
+    """Pictures of every kind: signals, a ring of points, a digit, a ball that bounces."""
+    import numpy as np
+
+    from repro.tracking.pictures import write_pictures
+
+    bump = [math.exp(-((place - 14) ** 2) / 12) for place in range(40)]
+    signals = {
+        f"digit {digit}": {"lines": [2 * height * math.cos(digit * place / 6) + rng.gauss(0, 0.15) - digit / 9
+                                     for place, height in enumerate(bump)]}
+        for digit in range(4)
+    }  # fmt: skip
+    turns = [rng.uniform(0, 2 * math.pi) for _ in range(400)]
+    ring = [[2 * math.cos(t) + rng.gauss(0, 0.1), 2 * math.sin(t) + rng.gauss(0, 0.1)] for t in turns]
+    rows, columns = np.mgrid[0:28, 0:28]
+    digit = np.clip(1.6 - abs(np.hypot(rows - 14, columns - 14) - 8) / 2, 0, 1)
+    ball = np.full((60, 60, 90, 3), 245, dtype=np.uint8)
+    for at in range(60):
+        y, x = 50 - abs(44 * math.sin(at / 9.5)), 8 + 74 * at / 60
+        ys, xs = np.mgrid[0:60, 0:90]
+        ball[at][np.hypot(ys - y, xs - x) < 6] = (11, 95, 168)
+    write_pictures(
+        run.process(process_id).folder,
+        {
+            **signals,
+            "samples": {"points": ring, "caption": "400 draws of the generator; the data lie on a ring of radius 2"},
+            "zero": {"image": digit, "caption": "what <b>one</b> input looks like"},
+            "an episode": {"frames": ball, "frames_per_second": 20, "caption": "the learned policy, 60 steps"},
+        },
+    )
+
+
 def gallery(folder: Path) -> Path:
     """All seven verdicts, an edited row, a diverged seed, a gap with causes; every measurement is invented."""
     rng = random.Random(1)
@@ -838,6 +870,7 @@ def gallery(folder: Path) -> Path:
             seed=seed,
             updates=6000,
         )
+    draw(run, "seed-0", rng)
     process(
         run,
         "seed-10",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.report import build, html, tree
+from repro.report import build, html, json_report, tree
 from repro.report.collect import collect
 from repro.report.html_results import axis_of, shift
 from repro.report.markup import Names
@@ -39,8 +39,11 @@ def check(page: Element) -> None:
     targets = [element.attributes["href"] for element in page.all() if "href" in element.attributes]
     assert all(target[1:] in ids for target in targets if target.startswith("#"))
     assert {target for target in targets if not target.startswith(("#", "https://arxiv.org/abs/"))} <= {"data:,"}
-    assert not page.all("script") and not page.all("img") and not page.all("iframe")
-    assert not [name for element in page.all() for name in element.attributes if name.startswith("on") or name == "src"]
+    assert not page.all("script") and not page.all("iframe")
+    assert not [name for element in page.all() for name in element.attributes if name.startswith("on")]
+    sources = [element for element in page.all() if "src" in element.attributes]
+    assert all(one.name == "img" and one.attributes["src"].startswith("data:image/png;base64,") for one in sources)
+    assert all(one.attributes["alt"] for one in page.all("img"))
     levels = [int(element.name[1]) for element in page.all() if re.fullmatch("h[1-6]", element.name)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
@@ -202,3 +205,50 @@ def test_size(transformer: Path) -> None:
 
 def test_no_row_and_no_phase() -> None:
     check(read(html.render(replace(report_of(), sentences=()))))
+
+
+def test_pictures_of_every_kind_are_shown(gallery: Path) -> None:
+    page = read(html.render(collect(gallery)))
+    (section,) = [one for one in page.all("section") if one.attributes["id"] == "section-pictures"]
+    figures = section.all("figure")
+    assert [one.all("b")[0].text() for one in figures] == [
+        *(f"digit {digit}" for digit in range(4)), "samples", "zero", "an episode"
+    ]  # fmt: skip
+    curves, cloud, image, moving = figures[0], figures[4], figures[5], figures[6]
+    assert len(curves.all("path")) == 1 and curves.all("svg", "plot")[0].attributes["aria-label"] == "digit 0."
+    # four signals share one axis, so that heights can be compared
+    ticks = {tuple(text.text() for text in one.all("text")) for one in figures[:4]}
+    assert len(ticks) == 1
+    assert len(cloud.all("circle")) == 400
+    # a small image is enlarged by a whole factor, its pixels kept square; markup in a caption stays text
+    (drawn,) = image.all("img")
+    assert (drawn.attributes["width"], drawn.attributes["class"]) == ("168", "pixel")
+    assert "what <b>one</b> input looks like" in image.text() and len(image.all("b")) == 1
+    still, playing = moving.all("img")
+    assert "Side by side" in still.attributes["alt"] and playing.attributes["alt"].endswith("Moving.")
+    assert moving.all("details")[0].all("img") == [playing]  # nothing moves before it is asked for
+    assert "60 frames, 3 s" in moving.text()
+
+
+def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
+    import numpy as np
+
+    from repro.report.collect import MOST_PICTURE_BYTES
+    from repro.tracking.pictures import write_fault, write_pictures
+    from tests.report import folders
+
+    folder = folders.transformer(tmp_path / "run", seeds=1)
+    (process,) = folder.glob("code/*/processes/seed-0")
+    write_fault(process, "evaluation: pictures raised:\n  ValueError: no <camera>")
+    page = html.render(collect(folder))
+    assert "Not drawn" in page and "no &lt;camera&gt;" in page
+    noise = np.random.default_rng(0).integers(0, 256, (20, 200, 200, 3)).astype(np.uint8)
+    write_pictures(process, {f"noise {place}": {"image": one} for place, one in enumerate(noise)})
+    report = collect(folder)
+    embedded = [one for one in report.pictures if one.data]
+    assert 0 < len(embedded) < 20
+    assert sum(len(one.data) for one in embedded) < MOST_PICTURE_BYTES * 4 / 3 + 10_000
+    assert all("left out of the page" in one.note and one.file in one.note for one in report.pictures if not one.data)
+    (process / report.pictures[0].file.rpartition("processes/seed-0/")[2]).unlink()
+    assert collect(folder).pictures[0].note.startswith("its file is missing: ")
+    assert "data:image" not in json_report.render(report) and '"file": "code/' in json_report.render(report)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from repro.errors import ComponentError, ConfigError, DivergedError, ExitCode
+from repro.tracking.pictures import read_pictures
 from repro.tracking.store import ProcessStore
 from repro.training.checkpoint import kept_files
 from repro.training.interruption import Interrupted
@@ -90,6 +91,25 @@ def test_the_same_seed_gives_the_same_trajectory_and_another_seed_another(undist
         train(spec(seed=seed), paper(), ProcessStore(tmp_path / name))
     assert rows(ProcessStore(tmp_path / "again")) == undisturbed[1]
     assert rows(ProcessStore(tmp_path / "other")) != undisturbed[1]
+
+
+def test_pictures_are_kept_once_and_disturb_nothing(undisturbed, tmp_path):
+    store = ProcessStore(tmp_path)
+    result = train(spec(pictures=True), paper(), store)
+    assert rows(store) == undisturbed[1] and result.metrics == undisturbed[0].metrics
+    ((picture,), fault) = read_pictures(store.folder)
+    assert (picture["name"], picture["kind"], picture["caption"], fault) == ("fit", "lines", "what the model says", "")
+    assert [len(line) for line in picture["values"]] == [12]
+    assert read_pictures(undisturbed[2].folder) == ([], "")
+
+
+def test_a_fault_in_pictures_costs_the_pictures_only(tmp_path):
+    store = ProcessStore(tmp_path)
+    result = train(spec(pictures=True), paper(evaluation={"interrupt": "no pictures"}), store)
+    assert result.status == "finished" and result.metrics["error"] == store.metrics["metrics"]["error"]
+    drawn, fault = read_pictures(store.folder)
+    assert drawn == [] and "no camera here" in fault and "fakes.py" in fault
+    assert store.record["notes"] == [f"No pictures: {fault}"]
 
 
 def test_evaluating_more_often_does_not_disturb_training(undisturbed, tmp_path):
