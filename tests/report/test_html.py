@@ -227,7 +227,7 @@ def test_pictures_of_every_kind_are_shown(gallery: Path) -> None:
     still, playing = moving.all("img")
     assert "Side by side" in still.attributes["alt"] and playing.attributes["alt"].endswith("Moving.")
     assert moving.all("details")[0].all("img") == [playing]  # nothing moves before it is asked for
-    assert "60 frames, 3 s" in moving.text()
+    assert "60 frames, 3.0 s" in moving.text()
 
 
 def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
