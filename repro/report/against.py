@@ -44,6 +44,7 @@ class CourseDifference:
     b: float
     farthest: int
     distance: float
+    system: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,21 @@ def difference_interval(
 
 
 def courses(a: tree.Report, b: tree.Report) -> tuple[CourseDifference, ...]:
-    others = {(panel.metric, panel.split): dict(panel.mean) for panel in b.panels}
+    others = {(panel.metric, panel.split, panel.system): dict(panel.mean) for panel in b.panels}
     found = []
     for panel in a.panels:
-        ours, theirs = dict(panel.mean), others.get((panel.metric, panel.split), {})
+        ours, theirs = dict(panel.mean), others.get((panel.metric, panel.split, panel.system), {})
         shared = sorted(at for at in set(ours) & set(theirs) if math.isfinite(ours[at]) and math.isfinite(theirs[at]))
         if len(shared) < 2:
             continue
         farthest = max(shared, key=lambda at: abs(ours[at] - theirs[at]))
         last = shared[-1]
         distance = ours[farthest] - theirs[farthest]
-        found.append(CourseDifference(panel.metric, panel.split, last, ours[last], theirs[last], farthest, distance))
+        found.append(
+            CourseDifference(
+                panel.metric, panel.split, last, ours[last], theirs[last], farthest, distance, panel.system
+            )
+        )
     return tuple(found)
 
 
@@ -186,8 +191,8 @@ def render(found: Comparison, width: int = 100) -> str:
         curves = [("trajectory", "A", "B", "at", "farthest apart")]
         for one in found.courses:
             curves.append(
-                (f"{one.split} {one.metric}", significant(one.a), significant(one.b), f"{one.update:,}",
-                 f"{signed(one.distance)} at {one.farthest:,}")
+                (f"{one.system} {one.split} {one.metric}".lstrip(), significant(one.a), significant(one.b),
+                 f"{one.update:,}", f"{signed(one.distance)} at {one.farthest:,}")
             )  # fmt: skip
         lines += aligned(curves)
     return "\n".join(lines)

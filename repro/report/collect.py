@@ -316,14 +316,17 @@ def thin(updates: list[int], most: int = MOST_POINTS) -> list[int]:
 def panels(
     processes: list[dict[str, Any]], rows: tuple[tree.Row, ...], verdict: Mapping[str, Any]
 ) -> tuple[tree.Panel, ...]:
-    """One panel for each metric and split of the reproduction: evaluation metrics first, then losses, then the rest."""
-    metrics = {str(entry.get("id")): str(entry.get("metric") or "") for entry in verdict.get("rows", ())}
-    seeds: dict[tuple[str, str], list[tuple[dict[str, Any], dict[int, float]]]] = {}
+    """One panel for each metric, split and system: evaluation metrics first, then losses, then the rest."""
+    measured = {
+        str(entry.get("id")): (str(entry.get("metric") or ""), str(entry.get("system") or ""))
+        for entry in verdict.get("rows", ())
+    }
+    seeds: dict[tuple[str, str, str], list[tuple[dict[str, Any], dict[int, float]]]] = {}
     for process in processes:
-        for key, values in trajectory(process["folder"]).items():
-            seeds.setdefault(key, []).append((process, values))
+        for (split, metric), values in trajectory(process["folder"]).items():
+            seeds.setdefault((split, metric, str(process.get("name") or "")), []).append((process, values))
     result = []
-    for (split, metric), found in seeds.items():
+    for (split, metric, system), found in seeds.items():
         # a seed that diverged or still runs would cut the mean short, so the mean is of those that ended as planned
         whole = [values for process, values in found if process.get("status") == "finished"] or [
             values for _, values in found
@@ -347,11 +350,11 @@ def panels(
         printed = tuple(
             (one.where or one.group or "paper", one.paper)
             for one in rows
-            if one.counted and one.paper is not None and metrics.get(one.id) == metric and one.n
+            if one.counted and one.paper is not None and measured.get(one.id) == (metric, system) and one.n
         )
         if len(printed) > 2:  # a table of many systems: no line would say whose it is
             printed = ()
-        result.append(tree.Panel(metric, split, tuple(curves), mean, printed if split != "train" else ()))
+        result.append(tree.Panel(metric, split, tuple(curves), mean, printed if split != "train" else (), system))
     return tuple(sorted(result, key=panel_order))
 
 

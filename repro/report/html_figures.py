@@ -129,16 +129,20 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
     drawn = [panel for panel in report.panels if any(len(curve.points) > 1 for curve in panel.curves)]
     if not drawn:
         return None
-    chosen = [panel for panel in drawn if not secondary(panel)]
-    others = [panel for panel in drawn if secondary(panel)]
+    systems = len({panel.system for panel in drawn})
+    # of several systems only what the paper reports is in sight
+    hidden = [panel for panel in drawn if secondary(panel, systems)]
+    chosen, others = [panel for panel in drawn if panel not in hidden], hidden
     if not chosen:
         chosen, others = others, []
     seeds = max(len(panel.curves) for panel in drawn)
     longest = max((at for panel in drawn for curve in panel.curves for at, _ in curve.points), default=0)
-    lede = f"{plural(seeds, 'seed')}, {count(longest)} updates."
+    lede = (
+        f"{plural(seeds, 'seed')}{f' of each of {systems} systems' if systems > 1 else ''}, {count(longest)} updates."
+    )
     first = chosen[0]
     ends = final_values(first)
-    if ends:
+    if ends and systems == 1:
         mean = math.fsum(ends) / len(ends)
         lede += f" {capital(spoken_metric(first))} ends at {significant(mean)}" + (
             f" ({between(ends)})." if len(ends) > 1 else "."
@@ -159,10 +163,8 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         if recorded > shown
         else "Every recorded point is drawn. "
     )
-    broken = {curve.seed for panel in drawn for curve in panel.curves if curve.status == "diverged"}
-    note += left_from_mean("Diverged", broken)
-    open_ = {curve.seed for panel in drawn for curve in panel.curves if curve.status in ("running", "interrupted")}
-    note += left_from_mean("Not finished", open_)
+    note += left_from_mean("Diverged", drawn, ("diverged",))
+    note += left_from_mean("Not finished", drawn, ("running", "interrupted"))
     return section(
         names,
         "Trajectories",
@@ -180,16 +182,22 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
     )
 
 
-def left_from_mean(word: str, seeds: set[int]) -> str:
-    if not seeds:
+def left_from_mean(word: str, drawn: Sequence[tree.Panel], statuses: Sequence[str]) -> str:
+    """ "Diverged, not in the mean: seeds 3, 7. ", of several systems "cnn seed 3"; empty where no seed is left out."""
+    left = sorted({(panel.system, curve.seed) for panel in drawn for curve in panel.curves if curve.status in statuses})
+    if not left:
         return ""
-    return f"{word}, not in the mean: {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, sorted(seeds)))}. "
+    if any(system for system, _ in left):
+        return f"{word}, not in the mean: {', '.join(f'{system} seed {seed}' for system, seed in left)}. "
+    return (
+        f"{word}, not in the mean: {'seed' if len(left) == 1 else 'seeds'} {', '.join(str(seed) for _, seed in left)}. "
+    )
 
 
-def secondary(panel: tree.Panel) -> bool:
+def secondary(panel: tree.Panel, systems: int = 1) -> bool:
     from repro.report.collect import panel_order
 
-    return panel_order(panel)[0] >= 4
+    return panel_order(panel)[0] >= (4 if systems == 1 else 1)
 
 
 def capital(text: str) -> str:
@@ -219,10 +227,15 @@ def panel_figure(panel: tree.Panel) -> Markup:
         told += f" · ends at {mean}{spread}"
     log = plots.value_scale(panel).log
     name = spoken_metric(panel)
-    label = f"{name} over updates: {told}"
+    label = f"{name}{f' of {panel.system}' if panel.system else ''} over updates: {told}"
     return tag(
         "div",
-        tag("h3", capital(name), tag("span", " log scale", class_="unit") if log else None),
+        tag(
+            "h3",
+            panel.system or capital(name),
+            tag("span", f" {name}", class_="unit") if panel.system else None,
+            tag("span", " log scale", class_="unit") if log else None,
+        ),
         tag("small", told),
         plots.trajectory(panel, label),
         class_="panel only" if len(panel.curves) == 1 else "panel",
@@ -245,7 +258,7 @@ def numbers_table(panel: tree.Panel) -> Markup:
     return plain_table(
         ("Update", "Mean", "Range of the seeds", "Seeds"),
         rows,
-        caption=capital(spoken_metric(panel)),
+        caption=" · ".join(filter(None, (panel.system, capital(spoken_metric(panel))))),
         numeric=(1, 2, 3),
         stack=False,
     )
@@ -270,7 +283,7 @@ def rates(report: tree.Report, names: Names) -> Section | None:
     lost = [trial for trial in study.trials if trial.value is None]
     if study.usable:
         low, high = (plots.power(end) for end in study.usable)
-        lede = f"Rates from {low} to {high} learn."
+        lede = f"Only the rate {low} learns." if low == high else f"Rates from {low} to {high} learn."
         if study.paper is not None:
             inside = study.usable[0] <= study.paper <= study.usable[1]
             lede += f" The paper’s {plots.power(study.paper)} lies {'inside' if inside else 'outside'}."

@@ -72,7 +72,8 @@ def render(report: tree.Report) -> str:
     if report.rates is not None and report.rates.usable:
         low, high = map(significant, report.rates.usable)
         inside = "" if report.rates.paper is None else f"; the paper uses {significant(report.rates.paper)}"
-        parts.append(f"Learning rates from {low} to {high} learn{inside}.")
+        learn = f"Only the learning rate {low} learns" if low == high else f"Learning rates from {low} to {high} learn"
+        parts.append(f"{learn}{inside}.")
     if report.phases:
         lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
         for phase in report.phases:

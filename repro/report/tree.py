@@ -113,13 +113,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """All seeds of one metric on one split; `mean` holds the updates that every seed recorded."""
+    """All seeds of one system's metric on one split; `mean` holds the updates that every seed recorded."""
 
     metric: str
     split: str
     curves: tuple[Curve, ...]
     mean: tuple[tuple[int, float], ...]
-    printed: tuple[tuple[str, float], ...] = ()  # (label, value) of paper rows of this metric and split
+    printed: tuple[tuple[str, float], ...] = ()  # (label, value) of paper rows of this system, metric and split
+    system: str = ""  # which of several trained models; "" for the paper's only one
 
 
 @dataclass(frozen=True)

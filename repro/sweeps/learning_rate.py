@@ -261,7 +261,8 @@ def summary(
     own = "" if paper is None else f"the paper's {paper:.3g}"
     if usable is None:
         return "no rate makes the loss fall clearly" + (f", {own} neither" if own else "")
-    text = f"rates {usable[0]:.3g} … {usable[1]:.3g} learn"
+    low, high = usable
+    text = f"only the rate {low:.3g} learns" if low == high else f"rates {low:.3g} … {high:.3g} learn"
     if inside is None:
         return text
     if inside:

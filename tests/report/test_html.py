@@ -252,3 +252,15 @@ def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
     (process / report.pictures[0].file.rpartition("processes/seed-0/")[2]).unlink()
     assert collect(folder).pictures[0].note.startswith("its file is missing: ")
     assert "data:image" not in json_report.render(report) and '"file": "code/' in json_report.render(report)
+
+
+def test_each_system_has_a_panel_of_its_own_and_none_is_averaged_with_another() -> None:
+    def panel(system: str, end: float) -> tree.Panel:
+        curve = tree.Curve(0, ((10, 20.0), (20, end)), 2, "diverged" if system == "gru" else "finished")
+        return tree.Panel("accuracy", "test", (curve,), curve.points, (("Table 1", end),), system)
+
+    section = read(html.render(report_of(panels=(panel("cnn", 94.0), panel("gru", 91.0))))).all("section")
+    [drawn] = [one for one in section if one.all("h2") and one.all("h2")[0].text() == "Trajectories"]
+    assert [title.text() for title in drawn.all("h3")] == ["cnn test accuracy", "gru test accuracy"]
+    assert "1 seed of each of 2 systems" in drawn.text() and "ends at 94" in drawn.text()
+    assert "not in the mean: gru seed 0" in drawn.text() and "92.5" not in drawn.text()
