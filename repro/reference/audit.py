@@ -203,9 +203,22 @@ def audit_derivation(record: Record, facts: Mapping[str, float] | None = None) -
     except ExpressionError as error:
         return AuditResult(record.id, record.printed.text, nan, (nan, nan), True, OPEN, f"no value: {error}")
     text += measured_text(record, facts or {})
+    verdict = AGREES if holds else INCONSISTENT
+    others = tuple(other_choices(record, record.derivation))
     return AuditResult(
-        record.id, record.printed.text, nominal, interval, holds, AGREES if holds else INCONSISTENT, text
+        record.id, record.printed.text, nominal, interval, holds, verdict, text, sensitivity=others
     )
+
+
+def other_choices(record: Record, derivation: Derivation) -> list[str]:
+    """What each counting choice that the text leaves open, or that it rules out, would give instead."""
+    assert record.printed is not None
+    lines = []
+    for choice in derivation.sensitivities:
+        value = derive(derivation, {**stated(derivation), choice.name: choice.value}, record.multiple)
+        rounds = "rounds" if record.printed.agrees(value) else "does not round"
+        lines.append(f"{choice.text}: {in_unit(value, record)}, which {rounds} to the printed {record.printed.text}.")
+    return lines
 
 
 # 2. records that must hold together ---------------------------------------------------------------------------
