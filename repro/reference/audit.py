@@ -206,7 +206,7 @@ def audit_derivation(record: Record, facts: Mapping[str, float] | None = None) -
     verdict = AGREES if holds else INCONSISTENT
     others = tuple(other_choices(record, record.derivation))
     return AuditResult(
-        record.id, record.printed.text, nominal, interval, holds, verdict, text, sensitivity=others
+        record.id, record.printed.text, nominal, interval, holds, verdict, text, " ".join(others), sensitivity=others
     )
 
 

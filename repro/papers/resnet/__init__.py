@@ -1,4 +1,4 @@
-"""Deep Residual Learning for Image Recognition (He et al., arXiv:1512.03385), section 4.2, from scratch in plain PyTorch.
+"""Deep Residual Learning for Image Recognition (He et al., arXiv:1512.03385), section 4.2, in plain PyTorch.
 
 The paper's symbols and the names used here:
 

@@ -1,7 +1,7 @@
 """The CIFAR-10 archive: found on disk or downloaded once, checked, and read without unpacking or executing anything.
 
-It is the binary version of Krizhevsky's page: six members of 10,000 records, each a byte for the class and 3,072 for the
-pixels, red before green before blue, row by row. (The Python version holds pickles, which execute what they please.)
+It is the binary version of Krizhevsky's page: six members of 10,000 records, each a byte for the class and 3,072 for
+the pixels, red before green before blue, row by row. (The Python version holds pickles, which may execute anything.)
 
 SHA-256, MD5 and size of the archive are those that several public repositories record independently for this address,
 the MD5 also that of Krizhevsky's page. Nobody here has fetched it: this loader was tested on small archives of the same
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from repro.download import fetch
+from repro.download import fetch, sha256_of
 from repro.errors import DataError
 
 ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -70,10 +70,12 @@ def read(path: Path) -> tuple[tuple[Pixels, Labels], tuple[Pixels, Labels]]:
     """(images uint8 [n, 32, 32, 3], labels [n]) of training and of test.
 
     Raises:
-        DataError: the archive is damaged, lacks a member, or a member is no whole number of records of ten classes.
+        DataError: another file than the published one, damaged, or not of the layout above.
     """
     found: dict[str, bytes] = {}
     try:
+        if (got := sha256_of(path)) != SHA256:
+            raise DataError(f"{path} has SHA-256 {got}, needed {SHA256}", f"Get it anew from {ADDRESS}.")
         with tarfile.open(path) as archive:
             for member in archive:
                 name = member.name.rpartition("/")[2]

@@ -96,7 +96,9 @@ class Images:
     def seed(self, seed: int) -> None:
         """Start the training stream afresh."""
         self.order = torch.Generator().manual_seed(seed)
-        self.draws = torch.Generator().manual_seed(seed + 1_000_003)  # of crops and flips; other numbers than the order's
+        self.draws = torch.Generator().manual_seed(
+            seed + 1_000_003
+        )  # of crops and flips; other numbers than the order's
         self.start_pass()
 
     def start_pass(self) -> None:

@@ -1,11 +1,11 @@
 """The networks of section 4.2: a convolution, three stages of n blocks on maps of full, half and quarter size, a mean.
 
-    layers  output size   filters
-    1       32 × 32       16          3 × 3 convolution
-    2n      32 × 32       16          n blocks of two 3 × 3 convolutions
-    2n      16 × 16       32          the first block of a stage halves the map (stride 2)
-    2n      8 × 8         64
-    1       1 × 1         10          mean over the map, fully connected
+layers  output size   filters
+1       32 × 32       16          3 × 3 convolution
+2n      32 × 32       16          n blocks of two 3 × 3 convolutions
+2n      16 × 16       32          the first block of a stage halves the map (stride 2)
+2n      8 × 8         64
+1       1 × 1         10          mean over the map, fully connected
 """
 
 from __future__ import annotations

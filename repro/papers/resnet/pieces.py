@@ -37,6 +37,7 @@ def shortcut_b(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     block = model.Block(weight.size(1), weight.size(0), stride, "B", norm=True).to(x.dtype)
     assert isinstance(block.projection, nn.Sequential)
     layer = block.projection[0]
+    assert isinstance(layer, nn.Conv2d)
     layer.weight.copy_(weight)
     result: Tensor = layer(x)
     return result

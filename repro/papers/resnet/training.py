@@ -32,8 +32,8 @@ class Training:
         rate: the learning rate before the first drop.
         first_drop, second_drop: after so many updates the rate is divided by 10.
         momentum, weight_decay: of SGD; the decay acts on every parameter, as the paper names no exception.
-        warmup: "until_learning" trains at `warmup_rate` until the training error is below `warmup_error`, as section 4.2
-            does for 110 layers; "none" starts at `rate`.
+        warmup: "until_learning" trains at `warmup_rate` until the training error is below `warmup_error`, as section
+            4.2 does for 110 layers; "none" starts at `rate`.
         warmup_error: per cent; the mean over the last `warmup_batches` batches is compared with it.
         warmup_batches: the paper says neither which images the training error is of nor how often it is looked at.
 
@@ -100,7 +100,7 @@ class Training:
         return {"loss": terms["total"].detach(), "error": error, "learning_rate": rate}
 
     def end_warmup(self, error: float) -> None:
-        """Note a batch's error, in per cent; when the last ones are below `warmup_error` on average, warm-up is over."""
+        """Note the error of a batch, in per cent; once the last ones average below `warmup_error`, warm-up is over."""
         self.errors = [*self.errors, error][-self.warmup_batches :]
         if len(self.errors) == self.warmup_batches and sum(self.errors) / self.warmup_batches < self.warmup_error:
             self.warming, self.errors = False, []
