@@ -44,3 +44,19 @@ def evaluate(
     finally:
         model.train(was_training)
     return {"accuracy": 100 * right / n, "loss": nll / n}
+
+
+@torch.no_grad()
+def pictures(model: nn.Module, data: Any, device: torch.device | str | None = None) -> dict[str, dict[str, Any]]:
+    """Test signals as the model sees them: three that it gets right and three that it gets wrong, where it is surest."""
+    model.eval()
+    batch = next(iter(data.batches("test")))
+    sure, guess = model(batch["signal"].to(device)).softmax(-1).cpu().max(-1)  # [b] each
+    right = guess == batch["digit"]
+    shown = {}
+    for word, which in (("right", right), ("wrong", ~right)):
+        for number, i in enumerate(torch.where(which, sure, -1.0).topk(3).indices.tolist(), 1):
+            if which[i]:
+                caption = f"a {batch['digit'][i]}" + ("" if right[i] else f", taken for a {guess[i]}")
+                shown[f"{word} {number}"] = {"lines": batch["signal"][i], "caption": caption}
+    return shown

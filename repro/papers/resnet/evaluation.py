@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+
+from repro.papers.resnet.data import augment, channels_first, preprocess
 
 
 @torch.no_grad()
@@ -41,3 +43,34 @@ def evaluate(
     finally:
         model.train(was_training)
     return {"error": 100 * wrong / n, "accuracy": 100 * (n - wrong) / n, "loss": nll / n}
+
+
+@torch.no_grad()
+def pictures(model: nn.Module, data: Any, device: torch.device | str | None = None) -> dict[str, dict[str, Any]]:
+    """Training images as they are and as training sees them, their mean, and test images that the model gets wrong."""
+    model.eval()
+    raw = data.splits["train"][0][:8]
+    changed = augment(preprocess(raw, data.mean), data.padding, data.flip, torch.Generator().manual_seed(0))
+    shown: dict[str, dict[str, Any]] = {
+        "augmented": {
+            "image": torch.cat([beside(channels_first(raw)), beside(changed + data.mean)]).clamp(0, 1),
+            "caption": "eight training images, below them a crop of each as training may see it, the mean put back",
+        },
+        "mean": {"image": beside(data.mean[None]), "caption": "the mean of the training images at each pixel"},
+    }
+    wrong, said = [], []
+    for batch in data.batches("test"):
+        guess = model(batch["image"].to(device)).argmax(-1).cpu()
+        for i in torch.nonzero(guess != batch["label"]).flatten().tolist():
+            wrong.append(batch["image"][i] + data.mean)
+            said.append(f"{batch['label'][i]} as {guess[i]}")
+    if wrong:
+        caption = f"the first of {len(wrong)} test images whose class is taken for another: {', '.join(said[:8])}"
+        shown["wrong"] = {"image": beside(torch.stack(wrong[:8])).clamp(0, 1), "caption": caption}
+    return shown
+
+
+def beside(images: Tensor) -> Tensor:
+    """[n, k, r, c] → [r, n · (c + 1) - 1, k], or without k where it is 1: images in a row, a black line between."""
+    lined = F.pad(images, (0, 1))  # [n, k, r, c + 1]
+    return torch.cat(list(lined), dim=-1)[..., :-1].permute(1, 2, 0).squeeze(-1)
