@@ -16,7 +16,7 @@ import pytest
 
 TREE = Path(__file__).resolve().parent.parent
 #: Distributions whose modules have another name.
-MODULES = {"hydra-core": "hydra", "pyyaml": "yaml"}
+MODULES = {"hydra-core": "hydra", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 
 
 @pytest.fixture(scope="module")

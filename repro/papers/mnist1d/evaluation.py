@@ -48,7 +48,7 @@ def evaluate(
 
 @torch.no_grad()
 def pictures(model: nn.Module, data: Any, device: torch.device | str | None = None) -> dict[str, dict[str, Any]]:
-    """Test signals as the model sees them: three that it gets right and three that it gets wrong, where it is surest."""
+    """Test signals as the model sees them: three that it gets right, three that it gets wrong, where surest."""
     model.eval()
     batch = next(iter(data.batches("test")))
     sure, guess = model(batch["signal"].to(device)).softmax(-1).cpu().max(-1)  # [b] each
