@@ -55,8 +55,8 @@ def classifications(bench: Bench) -> list[Classification]:
                     padding,
                 )
             )
-    if found:
-        return found
+    if found or bench.paper.type == "reinforcement_learning":
+        return found  # an action that was taken indexes the logits like a target, and is none
     tensors = bench.paper.tensors
     taken = loss_inputs(bench)
     for logits in taken:

@@ -1,0 +1,477 @@
+"""Batches that come from acting: probabilities of the policy that acted, scope of normalisation, seeds, the whole loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repro.checks import tolerance
+from repro.checks.inputs import component_location, forward_inputs
+from repro.checks.passes import needs_acting
+from repro.checks.pieces import Case, matching, shown
+from repro.checks.registry import check, failed, not_run, passed
+from repro.checks.watch import seed_all
+from repro.contract.bench import Bench
+from repro.contract.components import persons_errors
+from repro.findings import Finding
+from repro.oracles import policies as oracle
+
+BATCHES = 80  # of one pass, at most: two epochs of 32 minibatches and a few more
+REPEATED = 50  # rows that came twice, from which it is clear whether what is stored with them is constant
+
+
+def acted(bench: Bench, seed: int, model: Any) -> Iterator[dict[str, Tensor]]:
+    """Batches of one training pass by a data component of this seed, which `model` acts for as its weights change."""
+    with bench.precision(torch.float32):
+        data = bench.paper.build_data(seed)
+        with persons_errors("data: batches('train') raised"):
+            yield from (dict(batch) for batch in data.batches("train", model=model))
+
+
+def undeclared(bench: Bench, check_name: str, names: Mapping[str, str]) -> Finding | None:
+    """Not run, where an option names no declared tensor; None where all do."""
+    missing = [f"{option}: <tensor>" for option, name in names.items() if name not in bench.paper.tensors]
+    return not_run(f"properties: {check_name} needs {', '.join(missing)}") if missing else None
+
+
+def arrays(values: Sequence[Tensor]) -> list[np.ndarray]:
+    return [value.detach().double().numpy() for value in values]
+
+
+def log_probability(distribution: str, parameters: Sequence[np.ndarray], action: np.ndarray) -> np.ndarray:
+    """[n] of actions under the declared distribution, in float64."""
+    if distribution == "categorical":
+        return oracle.categorical_log_probability(parameters[0], action.astype(np.int64))
+    return oracle.gaussian_log_probability(parameters[0], parameters[1], action)
+
+
+def entropy(distribution: str, parameters: Sequence[np.ndarray]) -> np.ndarray:
+    """[n] of the declared distribution, in float64."""
+    if distribution == "categorical":
+        return oracle.categorical_entropy(parameters[0])
+    return oracle.gaussian_entropy(parameters[1])
+
+
+def unknown(distribution: str, parameters: Sequence[str]) -> str:
+    """Why a declared distribution cannot be computed; "" where it can."""
+    wanted = {"categorical": 1, "gaussian": 2}.get(distribution)
+    if wanted is None:
+        return f"distribution is {distribution!r}, known are categorical and gaussian"
+    if wanted != len(parameters):
+        needed = "[logits]" if wanted == 1 else "[mean, log_std]"
+        return f"parameters are {list(parameters)}, a {distribution} distribution has {needed}"
+    return ""
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+@check(phase="data", family="trace", component="data")
+def acting_policy_stored(
+    bench: Bench,
+    *,
+    action: str = "",
+    log_probability: str = "",
+    distribution: str = "",
+    parameters: list[str] | None = None,
+    value: str = "",
+    old_value: str = "",
+) -> list[Finding]:
+    """Decides whether a batch holds the log-probability (and value) of the policy that acted: ratio 1 at first, constant.
+
+    Before any update the policy that learns is the one that acted, so the ratio of both is exactly 1. Afterwards the
+    same step must come with the same old log-probability, though the policy has changed.
+    Broken: a first ratio other than 1, or an old log-probability that follows the policy.
+    Likely: the old log-probability is recomputed with the current policy | the log-probability of another action than
+    the one stored (clipped, squashed, of the next step) | actions and log-probabilities are flattened in different
+    orders
+    """
+    parameters = list(parameters or ())
+    named = {"action": action, "log_probability": log_probability} | ({"old_value": old_value} if old_value else {})
+    reason = undeclared(bench, "acting_policy_stored", named)
+    if reason is None and (fault := unknown(distribution, parameters)):
+        reason = not_run(f"properties: acting_policy_stored: {fault}")
+    if reason is not None:
+        return [reason]
+    seed_all(bench.seed)
+    model = bench.model(dtype=torch.float32)
+    batches = acted(bench, bench.seed, model)
+    first = next(batches, None)
+    if first is None:
+        return [not_run("a training pass yields no batch")]
+    findings = [judge_first(bench, model, first, action, log_probability, distribution, parameters)]
+    if value and old_value:
+        findings.append(judge_value(bench, model, first, value, old_value))
+    findings.append(judge_constant(bench, model, first, batches, action, log_probability))
+    return findings
+
+
+def outputs_of(bench: Bench, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for module in bench.modules(model).values():
+        module.eval()
+    with torch.no_grad():
+        return bench.forward(model, batch)
+
+
+def rounding(*values: np.ndarray) -> float:
+    """Half of float32's digits of the largest value: densities of far actions lose more than a few roundings."""
+    return float(tolerance.FLOAT32**0.5) * (1 + max(float(np.abs(value).max()) for value in values))
+
+
+def judge_first(
+    bench: Bench,
+    model: Any,
+    batch: Mapping[str, Tensor],
+    action: str,
+    stored: str,
+    distribution: str,
+    parameters: Sequence[str],
+) -> Finding:
+    outputs = outputs_of(bench, model, batch)
+    given = arrays([outputs[name] for name in parameters])
+    taken, old = arrays([batch[action], batch[stored]])
+    new = log_probability(distribution, given, taken)
+    bound = rounding(new, *given)
+    fields: dict[str, Any] = {
+        "expected": f"{stored} is log π({action}) of the policy that acts: ratio 1 before the first update",
+        "threshold": f"{bound:.2g} nats (half of the digits of float32)",
+        "location": component_location(bench, "data"),
+        "component": stored,
+    }
+    if old.shape != new.shape:
+        return failed(
+            f"{stored} has another shape than one number a step",
+            **{**fields, "observed": f"{list(old.shape)}, need {list(new.shape)}"},
+            likely=("log-probabilities are not summed over the action dimensions",),
+        )
+    gap = np.abs(old - new)
+    fields["observed"] = f"ratios {np.exp((new - old).min()):.4g} … {np.exp((new - old).max()):.4g} in {len(gap)} steps"
+    if float(gap.max()) <= bound:
+        return passed(f"the ratio is 1 in all {len(gap)} steps of the first batch", **fields)
+    return failed(
+        f"the ratio is not 1 before the first update in {int((gap > bound).sum())} of {len(gap)} steps",
+        likely=first_likely(old, new, distribution, given, taken),
+        **fields,
+    )
+
+
+def first_likely(
+    old: np.ndarray, new: np.ndarray, distribution: str, given: Sequence[np.ndarray], taken: np.ndarray
+) -> tuple[str, ...]:
+    """What else the stored numbers are, the likeliest first."""
+    other = "the log-probability of another action than the one stored (clipped, squashed, of the next step)"
+    order = "actions and log-probabilities are flattened in different orders"
+    words = [order, other, "the observation stored is not the one acted on"]
+    if distribution == "categorical":
+        table = np.log(oracle.probabilities(given[0]))
+        if np.allclose(old, np.exp(new), atol=1e-4):
+            words.insert(0, "probabilities are stored instead of log-probabilities")
+        elif np.allclose(old, -new, atol=1e-4):
+            words.insert(0, "the sign of the log-probability is wrong")
+        elif bool((np.abs(table - old[:, None]).min(axis=1) < 1e-3).all()):
+            words.insert(0, other)
+    else:
+        each = oracle.log_probability_mistakes(given[0], given[1], taken)
+        for mistake, text in oracle.LOG_PROBABILITY_MISTAKES.items():
+            if each[mistake].shape == old.shape and np.allclose(old, each[mistake], atol=1e-3):
+                words.insert(0, text)
+    return tuple(dict.fromkeys(words))
+
+
+def judge_value(bench: Bench, model: Any, batch: Mapping[str, Tensor], value: str, old_value: str) -> Finding:
+    new, old = arrays([outputs_of(bench, model, batch)[value], batch[old_value]])
+    bound = rounding(new)
+    gap = float(np.abs(new - old).max()) if new.shape == old.shape else np.inf
+    fields: dict[str, Any] = {
+        "expected": f"{old_value} is {value} of the same observation before the first update",
+        "observed": f"largest difference {gap:.3g}",
+        "threshold": f"{bound:.2g} (half of the digits of float32)",
+        "location": component_location(bench, "data"),
+        "component": old_value,
+    }
+    if gap <= bound:
+        return passed(f"{old_value} is the critic's of the same observation", **fields)
+    likely = ("values and observations are flattened in different orders", "values of the next step are stored")
+    return failed(f"{old_value} is not the critic's value of its observation", likely=likely, **fields)
+
+
+def judge_constant(
+    bench: Bench, model: Any, first: Mapping[str, Tensor], rest: Iterator[dict[str, Tensor]], action: str, stored: str
+) -> Finding:
+    """Whether steps that come again, in another epoch, keep what is stored with them while the policy changes."""
+    inputs = [*forward_inputs(bench, first), action]
+
+    def rows(batch: Mapping[str, Tensor]) -> Iterator[tuple[bytes, float]]:
+        columns = [batch[name].detach().cpu().numpy() for name in inputs]
+        for number, old in enumerate(batch[stored].detach().double().reshape(len(columns[0]), -1).sum(dim=1).tolist()):
+            yield b"".join(np.ascontiguousarray(column[number]).tobytes() for column in columns), old
+
+    known = dict(rows(first))
+    again = changed = 0
+    generator = torch.Generator().manual_seed(bench.seed)
+    for batch in islice(rest, BATCHES):
+        for key, old in rows(batch):
+            before = known.setdefault(key, old)
+            if before is not old:
+                again += 1
+                changed += abs(before - old) > 1e-6 * max(1.0, abs(before))
+        if again >= REPEATED:
+            break
+        with torch.no_grad():  # as if updates had been made
+            for module in bench.modules(model).values():
+                for parameter in module.parameters():
+                    parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    fields: dict[str, Any] = {
+        "expected": f"a step that comes again has the {stored} that it had, though the policy has changed",
+        "observed": f"{changed} of {again} changed",
+        "threshold": "half of them: another step may look the same",
+        "location": component_location(bench, "data"),
+        "component": stored,
+    }
+    if again < REPEATED:
+        return not_run(f"only {again} steps come twice in {BATCHES} batches of a pass: one epoch on each rollout")
+    if changed <= again / 2:
+        return passed(f"{stored} stays what it was when the policy acted ({again} steps seen again)", **fields)
+    likely = ("the old log-probability is recomputed with the current policy: the ratio is always 1",)
+    return failed(f"{stored} follows the policy from epoch to epoch", likely=likely, **fields)
+
+
+@check(phase="data", family="statistical", component="data")
+def advantages_normalised(
+    bench: Bench, *, tensor: str = "", over: str | None = "minibatch", source: str = ""
+) -> Finding:
+    """Decides over which steps advantages have mean 0 and standard deviation 1: each `minibatch`, the `rollout`, or none.
+
+    Broken: a mean or spread that is not the declared one in some batch, or batches normalised that should not be.
+    Likely: operator precedence: only the mean is divided (a - a.mean() / a.std()) | normalised over the whole rollout
+    instead of each minibatch, or the reverse | advantages are not normalised at all
+    """
+    reason = undeclared(bench, "advantages_normalised", {"tensor": tensor})
+    if reason is not None:
+        return reason
+    if over not in ("minibatch", "rollout", None):
+        return not_run(f"properties: advantages_normalised: over is {over!r}, known are minibatch, rollout and null")
+    seed_all(bench.seed)
+    batches = [batch[tensor].double() for batch in acted(bench, bench.seed, bench.model(dtype=torch.float32))]
+    if not batches or min(map(len, batches)) < 2:
+        return not_run("a training pass holds no batch of two steps")
+    whole = torch.cat(batches)
+    each = [is_normal(part) for part in batches]
+    by = f" ({source})" if source else ""
+    fields: dict[str, Any] = {
+        "component": tensor,
+        "expected": f"{tensor}: mean 0 and standard deviation 1 over "
+        + {"minibatch": "each minibatch", "rollout": "the rollout"}.get(str(over), "nothing: as estimated")
+        + by,
+        "observed": f"first batch: mean {float(batches[0].mean()):.3g}, standard deviation {float(batches[0].std()):.3g};"
+        f" all {len(batches)}: {float(whole.mean()):.3g} and {float(whole.std(correction=0)):.3g}",
+        "threshold": "0.001 and, for either kind of variance, one part in the number of steps",
+        "location": component_location(bench, "data"),
+    }
+    words = {
+        "minibatch": f"{tensor} is normalised over each minibatch",
+        "rollout": f"{tensor} is normalised over the rollout",
+        None: f"{tensor} is not normalised",
+    }
+    found = "minibatch" if all(each) and len(batches) > 1 else "rollout" if is_normal(whole) else None
+    if found == over or (len(batches) == 1 and all(each) and over is not None):
+        return passed(words[over], **fields)
+    if found is not None:
+        other = f"normalised over {'each minibatch' if found == 'minibatch' else 'the rollout'} instead"
+        return failed(f"{words[found]}, declared is {over or 'none'}", likely=(other,), **fields)
+    likely = ("operator precedence: only the mean is divided (a - a.mean() / a.std())",)
+    std = float(batches[0].std())
+    if abs(float(batches[0].mean())) < 1e-3 * std:
+        likely = ("not divided by the standard deviation", "divided by the variance instead of the standard deviation")
+    elif abs(std - 1) < 0.01:
+        likely = ("the mean is not subtracted",)
+    return failed(f"{tensor} is not normalised", likely=(*likely, "advantages are not normalised at all"), **fields)
+
+
+def is_normal(values: Tensor) -> bool:
+    """Mean 0 and standard deviation 1, whichever variance was used, up to an epsilon in the denominator."""
+    return abs(float(values.mean())) < 1e-3 and abs(float(values.std()) - 1) < 1e-3 + 1 / len(values)
+
+
+@check(phase="data", family="data", component="data")
+def acting_seeds(bench: Bench) -> Finding:
+    """Decides whether another seed makes another experience, where data come from acting.
+
+    Broken: two seeds see the same observations.
+    Likely: the environment is seeded with a constant | the seed is not passed on to the environments
+    """
+    if not needs_acting(bench):
+        return not_run("the data do not come from acting")
+    seed_all(bench.seed)
+    model = bench.model(dtype=torch.float32)
+    seen: list[set[bytes]] = []
+    for seed in (bench.seed, bench.seed + 1):
+        seed_all(seed)
+        batch = next(acted(bench, seed, model), None)
+        if batch is None:
+            return not_run("a training pass yields no batch")
+        names = [name for name in forward_inputs(bench, batch) if batch[name].is_floating_point()]
+        if not names:
+            return not_run("no floating input of the model: observations that are numbers may meet again by chance")
+        columns = [batch[name].detach().cpu().numpy() for name in names]
+        rows = range(len(columns[0]))
+        seen.append({b"".join(np.ascontiguousarray(column[row]).tobytes() for column in columns) for row in rows})
+    shared = len(seen[0] & seen[1])
+    fields: dict[str, Any] = {
+        "expected": "another seed starts other episodes",
+        "observed": f"{shared} of {len(seen[0])} observations of the first batch are the same for two seeds",
+        "threshold": "half",
+        "location": component_location(bench, "data"),
+    }
+    if shared <= len(seen[0]) / 2:
+        return passed("another seed makes another experience", **fields)
+    return failed("two seeds make the same experience", **fields)
+
+
+# --- the paper's own loss ---------------------------------------------------------------------------------------------
+
+
+@check(phase="loss", family="oracle", component="loss")
+def ppo_loss_value(
+    bench: Bench,
+    *,
+    action: str = "",
+    old_log_probability: str = "",
+    old_value: str = "",
+    advantage: str = "",
+    value_target: str = "",
+    value: str = "",
+    distribution: str = "",
+    parameters: list[str] | None = None,
+    clip: float | None = 0.2,
+    clip_value: float | None = None,
+    value_coefficient: float = 0.5,
+    entropy_coefficient: float = 0.0,
+    source: str = "",
+) -> Finding:
+    """Decides whether the total of the paper's own loss is - L^CLIP + c₁ ½ (V - V^targ)² - c₂ S, on random outputs.
+
+    Whatever the pieces say, this is what the update minimises.
+    Broken: another value than one step at a time in float64.
+    Likely: the sign of the policy gradient is wrong | max instead of min of the two surrogates | the old
+    log-probability is recomputed with the current policy: the ratio is always 1 | the sign of the entropy bonus is
+    wrong
+    """
+    parameters = list(parameters or ())
+    named = {
+        "action": action,
+        "old_log_probability": old_log_probability,
+        "old_value": old_value,
+        "advantage": advantage,
+        "value_target": value_target,
+        "value": value,
+    }
+    reason = undeclared(bench, "ppo_loss_value", named)
+    if reason is not None:
+        return reason
+    if fault := unknown(distribution, parameters):
+        return not_run(f"properties: ppo_loss_value: {fault}")
+    batch = bench.synthetic(9, 17)
+    with torch.no_grad():
+        outputs = bench.forward(bench.model(dtype=torch.float64), batch)
+    generator = torch.Generator().manual_seed(18)
+    for name in (*parameters, value):
+        drawn = torch.randn(outputs[name].shape, generator=generator, dtype=torch.float64)
+        outputs[name] = 0.5 * drawn if distribution == "gaussian" and name == parameters[1] else drawn
+    given = arrays([outputs[name] for name in parameters])
+    tensors = [batch[action], batch[advantage], batch[value_target], outputs[value]]
+    taken, gain, target, worth = arrays(tensors)
+    new = log_probability(distribution, given, taken)
+    # ratios on both sides of the clip, for advantages of both signs; values near and far from what they were
+    old = new - np.resize([-0.5, -0.05, 0.05, 0.5, 0.3], len(new))
+    before = worth - np.resize([0.05, -0.6, 0.7, -0.05], len(new))
+    batch = {
+        **batch,
+        old_log_probability: torch.from_numpy(old).to(bench.dtype),
+        old_value: torch.from_numpy(before).to(bench.dtype),
+    }
+    total = bench.call_loss({**batch, **outputs})["total"].detach()
+    spread = entropy(distribution, given)
+    surrogate = surrogates(new, old, gain, clip)
+    error = value_errors(worth, before, target, clip_value)
+
+    def whole(policy: str = "", critic: str = "", c1: float = value_coefficient, c2: float = entropy_coefficient) -> Any:
+        return np.array((surrogate[policy] + c1 * 0.5 * error[critic] - c2 * spread).mean())
+
+    right = whole()
+    wrong = {text: whole(policy=text) for text in surrogate if text}
+    wrong |= {text: whole(critic=text) for text in error if text}
+    if entropy_coefficient:
+        wrong |= {
+            "the sign of the entropy bonus is wrong: it punishes exploration": whole(c2=-entropy_coefficient),
+            "the entropy bonus is left out": whole(c2=0.0),
+        }
+    else:
+        wrong |= {"an entropy bonus where the paper has none": np.array(np.nan)}
+    wrong |= {
+        "the value loss is left out": whole(c1=0.0),
+        "the value loss has no factor ½, or c₁ is twice the declared one": whole(c1=2 * value_coefficient),
+        "the value loss is halved twice, or c₁ is half of the declared one": whole(c1=0.5 * value_coefficient),
+        "the sign of the value loss is wrong": whole(c1=-value_coefficient),
+        "sum instead of mean reduction": right * len(new),
+    }
+    by = f" ({source})" if source else ""
+    fields: dict[str, Any] = {
+        "expected": f"{shown(right)}: - L^CLIP + {value_coefficient:g} · ½ (V - V^targ)² - {entropy_coefficient:g} S{by}",
+        "observed": shown(total.double().numpy()),
+        "threshold": tolerance.why_other_order(),
+        "location": component_location(bench, "loss"),
+    }
+    case = Case((), right, wrong)
+    if matching(total, case.expected, False):
+        return passed("the total is that of PPO, one step at a time", **fields)
+    same = tuple(text for text, number in wrong.items() if np.isfinite(number) and matching(total, number, False))
+    return failed("the total is not that of PPO", likely=(*same, *(text for text in wrong if text not in same))[:4], **fields)
+
+
+def surrogates(new: np.ndarray, old: np.ndarray, gain: np.ndarray, clip: float | None) -> dict[str, np.ndarray]:
+    """- L^CLIP of each step under "", and what mistakes make of it by their words."""
+    ratio = np.exp(new - old)
+    cut = ratio if clip is None else ratio.clip(1 - clip, 1 + clip)
+    right = -np.minimum(ratio * gain, cut * gain)
+    crossed = -np.minimum(np.outer(gain, ratio), np.outer(gain, cut)).mean(axis=0)
+    upside_down = 1 / ratio
+    turned = upside_down if clip is None else upside_down.clip(1 - clip, 1 + clip)
+    found = {
+        "": right,
+        "the sign of the policy gradient is wrong: it descends the return": -right,
+        "max instead of min of the two surrogates (of the objective; of the loss it is max)": -np.maximum(
+            ratio * gain, cut * gain
+        ),
+        "the old log-probability is recomputed with the current policy: the ratio is always 1": -gain,
+        "advantages broadcast from (N, 1) against (N,): every ratio meets every advantage": crossed,
+        "the clipped surrogate is not used": -ratio * gain,
+        "only the clipped surrogate is used": -cut * gain,
+        "the ratio is upside down (old over new)": -np.minimum(upside_down * gain, turned * gain),
+        "the ratio is left out: log-probability times advantage": -new * gain,
+    }
+    return {text: value for text, value in found.items() if not text or clip is not None or "clipped" not in text}
+
+
+def value_errors(worth: np.ndarray, before: np.ndarray, target: np.ndarray, clip: float | None) -> dict[str, np.ndarray]:
+    """(V - V^targ)² of each step, clipped as declared, under "", and what mistakes make of it by their words."""
+    plain = (worth - target) ** 2
+    reach = 0.2 if clip is None else clip
+    moved = (before + (worth - before).clip(-reach, reach) - target) ** 2
+    clipped = np.maximum(plain, moved)
+    found = {
+        "": plain if clip is None else clipped,
+        "dead critic: the loss uses the rollout's values instead of the critic's": (before - target) ** 2,
+        "values broadcast from (N, 1) against (N,): every value meets every target": (
+            (worth[:, None] - target[None, :]) ** 2
+        ).mean(axis=1),
+        "min instead of max of the clipped and the unclipped value loss": np.minimum(plain, moved),
+        "only the clipped value loss is used": moved,
+    }
+    other = "the value loss is clipped where the paper does not" if clip is None else "the value loss is not clipped"
+    return {**found, other: clipped if clip is None else plain}
