@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,53 @@ def paper_rate(settings: Mapping[str, Any]) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+@dataclass(frozen=True)
+class Objective:
+    """A scalar that `update` returns and that shows learning where the loss does not, as where data come from acting."""
+
+    metric: str
+    higher: bool  # whether higher is better
+
+    @property
+    def text(self) -> str:
+        words = self.metric.replace("_", " ")
+        return f"minus {words}" if self.higher else words
+
+    def course(self, rows: Sequence[Mapping[str, Any]], process: str) -> tuple[list[int], list[float]]:
+        """(updates, values that fall as it learns) of a trajectory, where the value changed: it may be logged more often.
+
+        Raises `ComponentError` where it was never logged.
+        """
+        updates: list[int] = []
+        values: list[float] = []
+        for row in rows:
+            value = row.get(self.metric) if row["split"] == "train" else None
+            if value is None:
+                continue
+            falling = -float(value) if self.higher else float(value)
+            if not values or falling != values[-1]:
+                updates.append(row["update"])
+                values.append(falling)
+        if not values:
+            raise ComponentError(
+                f"{process}: training.update never returned {self.metric!r}, which {WHERE}.objective names.",
+                "Return it among its scalars, or try each rate for more updates.",
+            )
+        return updates, values
+
+
+def objective_of(declared: Any) -> Objective | None:
+    """`gauntlet.learning_rate.objective` as read; None is the training loss. Raises `ConfigError` for anything else."""
+    if declared is None:
+        return None
+    direction = declared.get("direction") if isinstance(declared, Mapping) else None
+    if direction not in ("higher", "lower") or not declared.get("metric"):
+        raise ConfigError(
+            f"{WHERE}.objective: got {declared!r}, need {{metric: last_100_episodes, direction: higher}} or null."
+        )
+    return Objective(str(declared["metric"]), direction == "higher")
+
+
 class RateSweep:
     """Trials over learning rates in one code folder; `options` are `gauntlet.learning_rate` or those of the sweep."""
 
@@ -97,6 +145,7 @@ class RateSweep:
                 f"`{WHERE}: {{parameter: training.learning_rate}}`.",
             )
         self.changes = dict(declared.get("changes") or {})
+        self.objective = objective_of(declared.get("objective"))
         self.low, self.high = float(options["from"]), float(options["to"])
         self.updates = int(options["updates"])
         self.first_seed = int(settings["reproduction"]["first_seed"])
@@ -126,13 +175,13 @@ class RateSweep:
         plan = Plan(
             name=name,
             kind="learning_rate",
-            objective="training loss",
+            objective=self.objective.text if self.objective else "training loss",
             space={"learning_rate": Interval(min(self.low, *rates), max(self.high, *rates), log=True)},
             trials=max(trials, len(rates)),
             updates=self.updates,
             points=tuple({"learning_rate": rate} for rate in rates),
             seeds=tuple(range(self.first_seed, self.first_seed + seeds)),
-            prune=prune,
+            prune=prune and self.objective is None,  # what is pruned by is the loss
         )
         study = Study(plan, self.folder / "studies", self.task, self.measure, self.conclude)
         return study.run(self.pool, lambda record: shown(record, "learning rates", progress))
@@ -161,7 +210,7 @@ class RateSweep:
     def details(self, process: str) -> dict[str, Any]:
         """How the training loss of a process fell, as far as it went."""
         rows = ProcessStore(self.folder / "processes" / process).rows
-        updates, losses = training_losses(rows, process)
+        updates, losses = self.objective.course(rows, process) if self.objective else training_losses(rows, process)
         found = fall(losses)
         return {
             "initial": found.initial,

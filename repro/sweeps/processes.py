@@ -51,10 +51,15 @@ def changed_process(
     learning_rate: float | None = None,
     final_split: str | None = None,
 ) -> Task:
-    """The task that trains the paper with `changes` for `updates` updates."""
+    """The task that trains the paper with `changes` for `updates` updates.
+
+    Its config says so too: a schedule that refers to `reproduction.updates` ends where this training does.
+    """
     from repro.training.process import ProcessSpec
 
-    settings = plain(composed.with_changes(changes) if changes else composed)
+    settings = plain(composed)
+    if changes or int(settings["reproduction"]["updates"]) != updates:
+        settings = plain(composed.with_changes({"reproduction.updates": updates, **changes}))
     every = int(settings["reproduction"]["checkpoint_every"])
     spec = ProcessSpec(
         process=process,
