@@ -85,8 +85,10 @@ class Bench:
         return self.take(batch, n) if n is not None else batch
 
     def batches(self, split: str, model: Any = None, fresh: bool = True) -> Iterator[Tensors]:
-        """All batches of one pass over a split."""
+        """All batches of one pass over a split; data that come from acting get a fresh model where none is given."""
         data = self.data(fresh=fresh)
+        if model is None and "model" in parameters_of(data.batches):
+            model = self.model()
         with persons_errors(f"data: batches({split!r}) raised"):
             yield from (data.batches(split, model=model) if model is not None else data.batches(split))
 
