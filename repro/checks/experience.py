@@ -1,4 +1,4 @@
-"""Batches that come from acting: probabilities of the policy that acted, scope of normalisation, seeds, the whole loss."""
+"""Batches that come from acting: whose probabilities they hold, what is normalised, and the whole loss of PPO."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def acting_policy_stored(
     value: str = "",
     old_value: str = "",
 ) -> list[Finding]:
-    """Decides whether a batch holds the log-probability (and value) of the policy that acted: ratio 1 at first, constant.
+    """Decides whether a batch holds the log-probability of the policy that acted: ratio 1 at first, then constant.
 
     Before any update the policy that learns is the one that acted, so the ratio of both is exactly 1. Afterwards the
     same step must come with the same old log-probability, though the policy has changed.
@@ -245,7 +245,7 @@ def judge_constant(
 def advantages_normalised(
     bench: Bench, *, tensor: str = "", over: str | None = "minibatch", source: str = ""
 ) -> Finding:
-    """Decides over which steps advantages have mean 0 and standard deviation 1: each `minibatch`, the `rollout`, or none.
+    """Decides over which steps advantages have mean 0 and deviation 1: each `minibatch`, the `rollout`, or none.
 
     Broken: a mean or spread that is not the declared one in some batch, or batches normalised that should not be.
     Likely: operator precedence: only the mean is divided (a - a.mean() / a.std()) | normalised over the whole rollout
@@ -268,7 +268,7 @@ def advantages_normalised(
         "expected": f"{tensor}: mean 0 and standard deviation 1 over "
         + {"minibatch": "each minibatch", "rollout": "the rollout"}.get(str(over), "nothing: as estimated")
         + by,
-        "observed": f"first batch: mean {float(batches[0].mean()):.3g}, standard deviation {float(batches[0].std()):.3g};"
+        "observed": f"first batch: mean {float(batches[0].mean()):.3g}, deviation {float(batches[0].std()):.3g};"
         f" all {len(batches)}: {float(whole.mean()):.3g} and {float(whole.std(correction=0)):.3g}",
         "threshold": "0.001 and, for either kind of variance, one part in the number of steps",
         "location": component_location(bench, "data"),
@@ -400,7 +400,9 @@ def ppo_loss_value(
     surrogate = surrogates(new, old, gain, clip)
     error = value_errors(worth, before, target, clip_value)
 
-    def whole(policy: str = "", critic: str = "", c1: float = value_coefficient, c2: float = entropy_coefficient) -> Any:
+    def whole(
+        policy: str = "", critic: str = "", c1: float = value_coefficient, c2: float = entropy_coefficient
+    ) -> Any:
         return np.array((surrogate[policy] + c1 * 0.5 * error[critic] - c2 * spread).mean())
 
     right = whole()
@@ -422,7 +424,8 @@ def ppo_loss_value(
     }
     by = f" ({source})" if source else ""
     fields: dict[str, Any] = {
-        "expected": f"{shown(right)}: - L^CLIP + {value_coefficient:g} · ½ (V - V^targ)² - {entropy_coefficient:g} S{by}",
+        "expected": f"{shown(right)}: - L^CLIP + {value_coefficient:g} · ½ (V - V^targ)²"
+        f" - {entropy_coefficient:g} S{by}",
         "observed": shown(total.double().numpy()),
         "threshold": tolerance.why_other_order(),
         "location": component_location(bench, "loss"),
@@ -431,7 +434,9 @@ def ppo_loss_value(
     if matching(total, case.expected, False):
         return passed("the total is that of PPO, one step at a time", **fields)
     same = tuple(text for text, number in wrong.items() if np.isfinite(number) and matching(total, number, False))
-    return failed("the total is not that of PPO", likely=(*same, *(text for text in wrong if text not in same))[:4], **fields)
+    return failed(
+        "the total is not that of PPO", likely=(*same, *(text for text in wrong if text not in same))[:4], **fields
+    )
 
 
 def surrogates(new: np.ndarray, old: np.ndarray, gain: np.ndarray, clip: float | None) -> dict[str, np.ndarray]:
@@ -458,7 +463,9 @@ def surrogates(new: np.ndarray, old: np.ndarray, gain: np.ndarray, clip: float |
     return {text: value for text, value in found.items() if not text or clip is not None or "clipped" not in text}
 
 
-def value_errors(worth: np.ndarray, before: np.ndarray, target: np.ndarray, clip: float | None) -> dict[str, np.ndarray]:
+def value_errors(
+    worth: np.ndarray, before: np.ndarray, target: np.ndarray, clip: float | None
+) -> dict[str, np.ndarray]:
     """(V - V^targ)² of each step, clipped as declared, under "", and what mistakes make of it by their words."""
     plain = (worth - target) ** 2
     reach = 0.2 if clip is None else clip

@@ -85,7 +85,7 @@ def paper_rate(settings: Mapping[str, Any]) -> float | None:
 
 @dataclass(frozen=True)
 class Objective:
-    """A scalar that `update` returns and that shows learning where the loss does not, as where data come from acting."""
+    """A scalar that `update` returns and that shows learning where the loss does not (data that come from acting)."""
 
     metric: str
     higher: bool  # whether higher is better
@@ -96,7 +96,7 @@ class Objective:
         return f"minus {words}" if self.higher else words
 
     def course(self, rows: Sequence[Mapping[str, Any]], process: str) -> tuple[list[int], list[float]]:
-        """(updates, values that fall as it learns) of a trajectory, where the value changed: it may be logged more often.
+        """(updates, values that fall as it learns) of a trajectory, each time that the value changed.
 
         Raises `ComponentError` where it was never logged.
         """

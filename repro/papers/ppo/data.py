@@ -7,7 +7,7 @@ A batch is a dict of
     old_log_probability, old_value [b]           of the policy and the critic that acted, constants
     advantage [b]                                generalised advantage estimates, normalised
     value_target [b]                             V^targ = A + V_old, before normalisation
-    last_100_episodes []                         mean undiscounted return of the last finished episodes, once there are any
+    last_100_episodes []                         mean undiscounted return of the last episodes, once one is finished
 """
 
 from __future__ import annotations
@@ -77,10 +77,12 @@ class Rollouts:
         if truncation not in TRUNCATIONS:
             raise ValueError(f"data.truncation is {truncation!r}, needed {' or '.join(TRUNCATIONS)}")
         if normalise_advantages not in SCOPES:
-            raise ValueError(f"data.normalise_advantages is {normalise_advantages!r}, needed minibatch, rollout or null")
+            raise ValueError(
+                f"data.normalise_advantages is {normalise_advantages!r}, needed minibatch, rollout or null"
+            )
         if environments * horizon % minibatches:
             raise ValueError(
-                f"data.minibatches is {minibatches}, which does not divide {environments} · {horizon} steps of a rollout"
+                f"data.minibatches is {minibatches}, which does not divide {environments} · {horizon} steps"
             )
         self.name, self.options = environment, dict(options or {})
         self.horizon, self.epochs, self.minibatches = horizon, epochs, minibatches
@@ -147,7 +149,9 @@ class Rollouts:
         number = len(environments.each)
         like = next(model.parameters())  # where the model is, and in which precision
         with torch.inference_mode():
-            noise = iter(model.noise(self.horizon, number, generator).to(like))  # drawn at once: acting is the slow part
+            noise = iter(
+                model.noise(self.horizon, number, generator).to(like)
+            )  # drawn at once: acting is the slow part
 
             def act(seen: Array) -> Array:
                 action: Array = model.act(torch.from_numpy(seen).to(like), next(noise)).cpu().numpy()
@@ -159,7 +163,11 @@ class Rollouts:
         action = rollout["action"] if self.choices is not None else rollout["action"].to(like)
         with torch.no_grad():
             # one pass over all states that need a value: those acted in, the one reached, those cut off
-            states = [rollout["observation"].flatten(0, 1), after, *(torch.from_numpy(seen)[None] for seen in cut.values())]
+            states = [
+                rollout["observation"].flatten(0, 1),
+                after,
+                *(torch.from_numpy(seen)[None] for seen in cut.values()),
+            ]
             outputs = tuple(output for output in model(torch.cat(states).to(like)))
             acted = self.horizon * number
             log_probability = model.log_probability([output[:acted] for output in outputs], action.flatten(0, 1))
@@ -190,7 +198,7 @@ class Rollouts:
     # --- elsewhere: nothing here moves the training environments or what they have learned
 
     def elsewhere(self, split: str) -> Environments:
-        """Environments of a held-out split at the start of their seeds; statistics of training, which stay as they are."""
+        """Environments of a held-out split at the start of their seeds; what training learned is left alone."""
         if self.evaluating is None:
             each = [Environment.named(self.name, **self.options) for _ in range(self.evaluation_environments)]
             self.evaluating = Environments(each, self.observations, self.rewards, False, self.low, self.high)

@@ -49,7 +49,9 @@ class Environment:
                 warnings.filterwarnings("ignore", message=".*is out of date.*")
                 made = gymnasium.make(name, disable_env_checker=True, **options)
         except gymnasium.error.DependencyNotInstalled as error:
-            raise ValueError(f"{name} needs a package that is not installed: pip install 'repro[mujoco]' ({error})") from error
+            raise ValueError(
+                f"{name} needs a package that is not installed: pip install 'repro[mujoco]' ({error})"
+            ) from error
         except gymnasium.error.Error as error:
             raise ValueError(f"gymnasium has no environment {name!r}: {error}") from error
         limit = made.spec.max_episode_steps if made.spec else None
@@ -135,7 +137,7 @@ class Observations:
 
     Args:
         normalise: detail 6 of continuous control in Huang et al. 2022.
-        clip: largest distance from 0, in standard deviations (detail 7); None clips nothing. Ignored without `normalise`.
+        clip: largest distance from 0, in standard deviations (detail 7); None clips nothing.
     """
 
     def __init__(self, shape: tuple[int, ...], normalise: bool, clip: float | None) -> None:
@@ -289,9 +291,9 @@ def collect(environments: Environments, act: Callable[[Array], Array], steps: in
         act: what the agent sees [N, …] → actions [N] or [N, dimensions].
 
     Returns:
-        observation [T, N, …], action, reward, terminated, truncated [T, N]: each row is one step, the observation it was
-        taken on, and what came of it. after [N, …]: what is seen after the last step. cut: {(t, n): what was seen last
-        of an episode that step t of environment n truncated}.
+        observation [T, N, …], action, reward, terminated, truncated [T, N]: each row is one step, the observation it
+        was taken on, and what came of it. after [N, …]: what is seen after the last step. cut: {(t, n): what was seen
+        last of an episode that step t of environment n truncated}.
     """
     seen = environments.now if environments.now is not None else environments.reset()
     observations = np.empty((steps, *seen.shape), seen.dtype)

@@ -1,10 +1,9 @@
 """The objective of PPO: clipped surrogate, value loss and entropy bonus (equations 7 and 9), and its advantages (11).
 
-    L = - L^CLIP + c_1 · L^VF - c_2 · S          (equation 9 is maximised; this is minimised)
+L = - L^CLIP + c_1 · L^VF - c_2 · S          (equation 9 is maximised; this is minimised)
 """
 
 from __future__ import annotations
-
 
 import torch
 from torch import Tensor
@@ -152,9 +151,7 @@ class CategoricalPPO(PPO):
         """logits [b, actions], action [b] int64, all else [b] → terms, see `PPO.terms`."""
         log_probability = categorical_log_probability(logits, action)
         entropy = categorical_entropy(logits)
-        return self.terms(
-            log_probability, entropy, value, old_log_probability, old_value, advantage, value_target
-        )
+        return self.terms(log_probability, entropy, value, old_log_probability, old_value, advantage, value_target)
 
 
 class GaussianPPO(PPO):
@@ -174,6 +171,4 @@ class GaussianPPO(PPO):
         """mean, log_std and action [b, actions], all else [b] → terms, see `PPO.terms`."""
         log_probability = gaussian_log_probability(mean, log_std, action)
         entropy = gaussian_entropy(log_std)
-        return self.terms(
-            log_probability, entropy, value, old_log_probability, old_value, advantage, value_target
-        )
+        return self.terms(log_probability, entropy, value, old_log_probability, old_value, advantage, value_target)

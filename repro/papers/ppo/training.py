@@ -55,9 +55,7 @@ class Training:
         beta1, beta2 = betas
         # one kernel for all parameters where there is one: they are small and many
         fused = all(parameter.device.type in ("cpu", "cuda") for parameter in self.parameters)
-        self.optimiser = torch.optim.Adam(
-            self.parameters, lr=learning_rate, betas=(beta1, beta2), eps=eps, fused=fused
-        )
+        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, betas=(beta1, beta2), eps=eps, fused=fused)
         self.made = 0  # updates so far
 
     def rate(self, update: int) -> float:
