@@ -225,7 +225,7 @@ def judge_constant(
         with torch.no_grad():  # as if updates had been made
             for module in bench.modules(model).values():
                 for parameter in module.parameters():
-                    parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+                    parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     fields: dict[str, Any] = {
         "expected": f"a step that comes again has the {stored} that it had, though the policy has changed",
         "observed": f"{changed} of {again} changed",
@@ -284,7 +284,7 @@ def advantages_normalised(
     if found is not None:
         other = f"normalised over {'each minibatch' if found == 'minibatch' else 'the rollout'} instead"
         return failed(f"{words[found]}, declared is {over or 'none'}", likely=(other,), **fields)
-    likely = ("operator precedence: only the mean is divided (a - a.mean() / a.std())",)
+    likely: tuple[str, ...] = ("operator precedence: only the mean is divided (a - a.mean() / a.std())",)
     std = float(batches[0].std())
     if abs(float(batches[0].mean())) < 1e-3 * std:
         likely = ("not divided by the standard deviation", "divided by the variance instead of the standard deviation")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -123,7 +124,7 @@ def test_a_continuous_action_is_stored_as_drawn_and_executed_clipped() -> None:
     actor = GaussianActorCritic(2, 1)
     (batch,) = data.batches("train", actor)
     assert batch["action"].abs().max() > 1  # the bounds are ± 1, the first policy has σ = 1
-    executed = torch.as_tensor(data.acting.each[0].done)
+    executed = torch.as_tensor(np.array(data.acting.each[0].done))
     torch.testing.assert_close(executed.flatten(), batch["action"].flatten().clamp(-1, 1))
 
 
