@@ -1,7 +1,7 @@
 """What the harness costs and what our Transformer is worth, as ratios of things timed side by side in one run.
 
-    python scripts/benchmark.py                        # everything, about fifteen minutes on 2 quiet cores
-    python scripts/benchmark.py --only steps           # steps, model, beam, sweep or commands; may be repeated
+    python scripts/benchmark.py                        # everything, about twenty minutes on 2 quiet cores
+    python scripts/benchmark.py --only step            # a part, at most five minutes; may be repeated: see --help
     python scripts/benchmark.py --quick                # that it works: few pairs, short runs, figures that mean nothing
 
 Each ratio is the median over alternating pairs A B, B A, A B … of time(A) / time(B), so that what slows the machine
@@ -59,7 +59,7 @@ class Size:
     pairs: int = 9
     mlp_updates: int = 4000
     transformer_updates: int = 150
-    model_updates: int = 3  # of one timing
+    model_updates: int = 1  # of one timing
     model_lengths: tuple[int, ...] = (16, 32, 64, 128)
     beam_pairs: int = 9
     beam_length: int = 50
@@ -232,32 +232,42 @@ def trainer(paper: Any, updates: int) -> float:
     return (clock.ended - clock.began) / (updates - updates // 10)
 
 
-def steps(size: Size) -> Iterator[Row]:
-    """The harness's update against a bare loop of the same update, and against lightning.Trainer with logging."""
+def updates_beside(
+    size: Size, other: str, run: Callable[[Any, int], float], promises: tuple[float | None, float | None]
+) -> Iterator[Row]:
+    """Seconds an update of `train` and of `run`, on the small MLP and on the Transformer."""
+    counts = (size.mlp_updates, size.transformer_updates)
+    for (name, overrides), updates, limit in zip(PAPERS.items(), counts, promises, strict=True):
+        paper = paper_of(*overrides)
+        taken = Pairs.of(
+            lambda paper=paper, updates=updates: harness(paper, updates),
+            lambda paper=paper, updates=updates: run(paper, updates),
+            size.pairs,
+            warm=False,
+        )
+        yield Row(
+            f"update of the {name}: harness / {other} (ms)",
+            f"{1e3 * median(taken.a):.3f}",
+            f"{1e3 * median(taken.b):.3f}",
+            taken.ratios,
+            f"≤ {limit:.2f}" if limit else "",
+            median(taken.ratios) <= limit if limit else None,
+        )
+
+
+def step(size: Size) -> Iterator[Row]:
+    """The harness's update against a bare loop of the same update."""
+    return updates_beside(size, "bare loop", bare, (1.10, 1.02))
+
+
+def lightning_step(size: Size) -> Iterator[Row]:
+    """The harness's update against lightning.Trainer, both logging."""
     import logging
 
     import lightning.pytorch  # sets the level of its log
 
     logging.getLogger(lightning.pytorch.__name__).setLevel(logging.ERROR)
-    promises = {"MLP on MNIST-1D": 1.10, "Transformer on number words": 1.02}
-    for (name, overrides), updates in zip(PAPERS.items(), (size.mlp_updates, size.transformer_updates), strict=True):
-        paper = paper_of(*overrides)
-        for other, run in (("bare loop", bare), ("lightning.Trainer, CSV logger", trainer)):
-            taken = Pairs.of(
-                lambda paper=paper, updates=updates: harness(paper, updates),
-                lambda paper=paper, updates=updates, run=run: run(paper, updates),
-                size.pairs,
-                warm=False,
-            )
-            limit = promises[name] if run is bare else None
-            yield Row(
-                f"update of the {name}, harness / {other} (ms)",
-                f"{1e3 * median(taken.a):.3f}",
-                f"{1e3 * median(taken.b):.3f}",
-                taken.ratios,
-                f"≤ {limit:.2f}" if limit else "",
-                median(taken.ratios) <= limit if limit else None,
-            )
+    return updates_beside(size, "lightning.Trainer, CSV logger", trainer, (None, None))
 
 
 # --- training tokens a second: ours and torch.nn.Transformer ---------------------------------------------------------
@@ -497,7 +507,8 @@ def commands(size: Size) -> Iterator[Row]:
 
 
 PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
-    "steps": steps,
+    "step": step,
+    "lightning": lightning_step,
     "model": model,
     "beam": beam,
     "sweep": sweep,

@@ -43,11 +43,10 @@ class FiniteWatch:
         seen, self._seen = self._seen, []
         names = self._names or []
         tensors = [v[n].reshape(()) for _, v in seen for n in names if isinstance(v.get(n), torch.Tensor)]
-        if tensors:
-            # one transfer decides the common case
-            finite = bool(torch.isfinite(torch.stack([t.to(torch.float64) for t in tensors])).all())
-        else:
-            finite = True
+        if len({t.dtype for t in tensors}) > 1:
+            tensors = [t.to(torch.float64) for t in tensors]  # stacked, a large integer could overflow a half
+        # one transfer decides the common case
+        finite = not tensors or bool(torch.isfinite(torch.stack(tensors)).all())
         numbers = [v[n] for _, v in seen for n in names if isinstance(v.get(n), int | float)]
         if finite and all(map(math.isfinite, numbers)):
             return None
