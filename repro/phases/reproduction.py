@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from repro.findings import Evidence, Finding, Outcome
+from repro.phases import compute
 from repro.phases import looks as register
 from repro.phases.context import PhaseContext
 from repro.phases.gate import conclude
@@ -46,7 +47,8 @@ def run(context: PhaseContext) -> Evidence:
         findings[finding.check] = finding
     for finding in findings.values():
         context.display.finding(finding)
-    return conclude("reproduction", context, list(findings.values()), summary=summary_of(context, systems, seeds))
+    summary = summary_of(context, systems, seeds)
+    return conclude("reproduction", context, list(findings.values()), summary, {"compute": compute.measure(context)})
 
 
 def register_looks(context: PhaseContext, count: int, most: int) -> register.Looks:

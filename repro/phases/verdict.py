@@ -11,7 +11,7 @@ from repro.findings import Evidence
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number
 from repro.tracking.run_folder import RunFolder
-from repro.verdict.outcome import TESTED
+from repro.verdict.outcome import TESTED, Verdict
 from repro.verdict.rows import FULL, Measured, Measurement, Row, judge
 from repro.verdict.statistic import statistic_of
 
@@ -94,6 +94,7 @@ def judge_run(context: Judgeable, whole: bool = True) -> Judged:
     looks = registered_looks.read(context.folder)
     taken = measured(context, looks)
     rows = with_looks(judge(context.table, taken, audit(context.table), confidence), looks, confidence)
+    rows = with_estimates(context, rows)
     place = (context.settings.get("dataset") or {}).get("title") or "another setting than the paper's"
     said = sentences(rows, place)
     code = exit_code(rows, settings.get("require") or ())
@@ -136,6 +137,17 @@ def with_looks(rows: Sequence[Row], looks: Looks, confidence: float) -> list[Row
     tested = [row.kind == "value" and row.n > 0 and row.verdict in TESTED for row in rows]
     return [
         replace(row, notes=(*row.notes, note)) if note and one else row for row, one in zip(rows, tested, strict=True)
+    ]
+
+
+def with_estimates(context: Judgeable, rows: Sequence[Row]) -> list[Row]:
+    """Rows that were not run say what their command would take, by the measured updates of this run."""
+    from repro.phases.compute import in_words
+
+    evidence = context.evidence.get("reproduction")
+    found = (evidence.data.get("compute") or {}) if evidence is not None else {}
+    return [
+        replace(row, estimate=in_words(found, row.command)) if row.verdict is Verdict.NOT_RUN else row for row in rows
     ]
 
 

@@ -288,7 +288,7 @@ def commands(run: Mapping[str, Any], rows: tuple[tree.Row, ...]) -> Iterable[tre
     for command, asked in gives.items():
         names = [f"{one.label} ({one.group})" if one.group else one.label for one in asked]
         shown = "; ".join(names[:4]) + (f"; {len(names) - 4} more rows" if len(names) > 4 else "")
-        costs = sorted({one.compute for one in asked if one.compute})
+        costs = sorted({one.estimate or one.compute for one in asked if one.estimate or one.compute})
         yield tree.Command(command, shown + (f" · {costs[0]}" if len(costs) == 1 else ""))
 
 

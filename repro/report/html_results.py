@@ -95,7 +95,8 @@ def provenance(row: tree.Row) -> Markup:
         ("Seeds", words.seeds_line(row)),
         *(("Changed later", f"{name}: {before} when registered, {now} now") for name, before, now in row.edits),
         *(("Note", note) for note in row.notes),
-        ("Compute", row.compute),
+        ("The paper’s compute", row.compute),
+        ("Would take", row.estimate),
         ("Decide it" if row.verdict == "inconclusive" else "Repeat", command(row.command) if row.command else ""),
     ]
     return pairs(entries, class_="prov")

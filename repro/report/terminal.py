@@ -56,14 +56,16 @@ def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
 
 
 def to_run(report: tree.Report) -> list[str]:
-    """The command that gives most of the paper's rows that were not run, and how many."""
+    """The command that gives most of the paper's rows that were not run, how many, and what it would take."""
     commands = Counter(row.command for row in report.results if row.verdict == "not_run" and row.command)
     if not commands:
         return []
     command, number = commands.most_common(1)[0]
     rest = len(commands) - 1
     more = f"; {plural(rest, 'further command')} in the report" if rest else ""
-    return [f"Not run: {command}", f"  gives {plural(number, 'row')}{more}"]
+    lines = [f"Not run: {command}", f"  gives {plural(number, 'row')}{more}"]
+    takes = next((row.estimate for row in report.results if row.command == command and row.estimate), "")
+    return [*lines, f"  takes {takes}"] if takes else lines
 
 
 def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:

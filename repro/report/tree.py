@@ -56,6 +56,7 @@ class Row:
     more_seeds: int | None = None
     command: str = ""
     compute: str = ""
+    estimate: str = ""
     where: str = ""
     quote: str = ""
     arithmetic: str = ""

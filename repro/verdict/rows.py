@@ -93,6 +93,7 @@ class Row:
     stricter: bool = False
     command: str = ""
     compute: str = ""
+    estimate: str = ""  # what the command would take here, in words
     where: str = ""
     quote: str = ""
     confirmed: str = ""

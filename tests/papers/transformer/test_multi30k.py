@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import gzip
 import hashlib
-import http.server
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,32 +12,13 @@ import pytest
 from repro.errors import DataError
 from repro.papers.transformer import multi30k
 from repro.papers.transformer.data import multi30k as translation
+from tests.served import serving
 
 FOLDER = os.environ.get("REPRO_DATA", "")
 present = pytest.mark.skipif(
     not (Path(FOLDER) / "multi30k" / "train.de.gz").is_file() or not FOLDER,
     reason="the environment variable REPRO_DATA names no folder with multi30k in it",
 )
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """Address and folder of a local HTTP server."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=httpd.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{httpd.server_port}/", folder
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
 
 
 @pytest.fixture(autouse=True)
@@ -62,23 +40,41 @@ def test_no_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "CC BY-NC-SA" in capsys.readouterr().err  # the licence comes before the download
 
 
-def test_download_is_verified_and_kept(
-    server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    address, folder = server
-    monkeypatch.delenv("REPRO_DATA", raising=False)
+def captions() -> dict[str, bytes]:
+    """Files of the real names, with as many sentences as their stem has letters."""
+    files = {}
     for name in multi30k.SHA256:
-        (folder / name).write_bytes(name.encode())
-    with pytest.raises(DataError, match="has SHA-256"):
-        multi30k.find(source=address)
-    assert not list(multi30k.cache_folder().glob("[!.]*"))  # nothing of a wrong file stays
+        stem, language, _ = name.split(".")
+        text = "".join(f"{language} {stem} {i}\n" for i in range(len(stem)))
+        files[name] = gzip.compress(text.encode(), mtime=0)
+    return files
 
-    monkeypatch.setattr(multi30k, "SHA256", {n: hashlib.sha256(n.encode()).hexdigest() for n in multi30k.SHA256})
-    place = multi30k.find(source=address)
-    assert sorted(path.name for path in place.glob("[!.]*")) == sorted(multi30k.SHA256)
+
+def test_download_is_resumed_verified_and_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("REPRO_DATA", raising=False)
+    files = captions()
+    with serving(files) as server:
+        with pytest.raises(DataError, match="has SHA-256"):  # these are not the published files
+            multi30k.find(source=server.address)
+        assert not list(multi30k.cache_folder().glob("[!.]*"))  # nothing of a wrong file stays
+        monkeypatch.setattr(multi30k, "SHA256", {n: hashlib.sha256(c).hexdigest() for n, c in files.items()})
+        server.behaviour, server.ranges = ["cut", "good", "damage"], []
+        place = multi30k.find(source=server.address)
+        first = next(iter(files.values()))
+        assert server.ranges == [None, f"bytes={len(first) // 2}-", *[None] * (len(files))]  # damage: fetched again
+    assert {path.name: path.read_bytes() for path in place.glob("[!.]*")} == files
     capsys.readouterr()
     assert multi30k.find(source="http://127.0.0.1:9/") == place  # found in the cache: no download, no notice
     assert capsys.readouterr().err == ""
+    multi30k.splits.cache_clear()
+    for direction in ("de-en", "en-de"):
+        source, target = direction.split("-")
+        pairs = multi30k.splits(direction)
+        assert pairs["test"][1] == (f"{source} test_2016_flickr 1", f"{target} test_2016_flickr 1")
+        assert {split: len(found) for split, found in pairs.items()} == {"train": 5, "validation": 3, "test": 16}
+    multi30k.splits.cache_clear()
 
 
 def test_direction() -> None:

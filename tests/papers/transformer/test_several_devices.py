@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from repro.configuration.identity import run_id
 from repro.contract.paper import Paper
 from repro.tracking.store import ProcessStore
 from repro.training.devices import shard, weight
-from repro.training.loop import train
+from repro.training.interruption import SignalWatch
+from repro.training.loop import Loop, train
 from repro.training.process import ProcessSpec
 
 UPDATES = 8
@@ -95,6 +97,24 @@ def test_weights_of_parts_by_hand() -> None:
     parts = [shard(whole, declared, rank, 2) for rank in (0, 1)]
     assert [weight(whole, part, declared, "target_output", 2) for part in parts] == [2 * 4 / 5, 2 * 1 / 5]
     assert [weight(whole, part, declared, None, 2) for part in parts] == [2 * 2 / 3, 2 * 1 / 3]
+
+
+def test_each_process_has_its_own_noise_and_the_common_stream_stays(tmp_path: Path) -> None:
+    spec = ProcessSpec("seed-0", "reproduction", 0, UPDATES, final_split=None, device="cpu", devices=2)
+    noise: dict[tuple[int, int], torch.Tensor] = {}
+    for rank in (0, 1):
+        backend: Any = SimpleNamespace(rank=rank, world=2)
+        loop = Loop(spec, paper(), ProcessStore(tmp_path), backend, SignalWatch())
+        step = loop._own_noise(lambda _: torch.nn.functional.dropout(torch.ones(64), 0.5))
+        torch.manual_seed(7)  # what data and sampling draw from, the same in all processes
+        for loop.update in (3, 4):
+            noise[rank, loop.update] = step({})
+            assert torch.equal(step({}), noise[rank, loop.update])  # after a resume the same noise again
+        after = torch.rand(3)
+        torch.manual_seed(7)
+        assert torch.equal(torch.rand(3), after)
+    masks = {tuple(mask.tolist()) for mask in noise.values()}
+    assert len(masks) == 4  # two processes, two updates
 
 
 def test_sharing_a_batch_changes_no_identity() -> None:
