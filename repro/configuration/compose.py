@@ -115,6 +115,7 @@ def _text_for_numbers(
 ) -> None:
     """Raise ConfigError for text where the default is a number, true or false: it would fail deep in a component."""
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     texts = [
         override
@@ -124,10 +125,13 @@ def _text_for_numbers(
     if not texts:
         return
     kept = [(line, override) for line, override in zip(overrides, parsed, strict=True) if override not in texts]
-    defaults = _resolve(_without_hydra(_hydra([line for line, _ in kept], [override for _, override in kept])), files)
+    defaults = _without_hydra(_hydra([line for line, _ in kept], [override for _, override in kept]))
     faults = []
     for override in texts:
-        default = OmegaConf.select(defaults, override.key_or_group)  # None for a key that this override adds
+        try:  # of this key alone: what `when` refers to need not exist under these choices
+            default = OmegaConf.select(defaults, override.key_or_group)  # None for a key that this override adds
+        except OmegaConfBaseException:
+            continue
         if isinstance(default, bool | int | float):
             need = "true or false" if isinstance(default, bool) else "a number"
             place = locate(override.key_or_group, files)

@@ -244,3 +244,9 @@ def test_text_where_a_number_or_a_truth_value_is_needed(folder: Path) -> None:
     assert "model.width: got 'wide', need a number (the default is 8, in conf/paper/tiny.yaml line" in text
     assert "schedule.learning_rate" not in text  # an expression is text by nature
     assert compose(["paper=tiny", "model.width=${model.depth}"]).config.model.width == 2
+
+
+def test_text_for_text_composes_although_other_choices_refer_to_other_keys() -> None:
+    # `when: data=multi30k` refers to data.direction, which number words do not have
+    composed = compose(["paper=transformer", "tracking.wandb=disabled", "runs_folder=elsewhere"])
+    assert composed.config.runs_folder == "elsewhere"
