@@ -285,11 +285,35 @@ def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -
     }
     if n < 10 or len(set(first.examples)) < 10:
         return not_run(f"the training set has {n} examples: too few to see an order")
+    changing = {p.options.get("tensor") for p in bench.paper.properties if p.name == "augmented"} & set(first.names)
+    if changing:
+        return order_of_the_rest(bench, first, second, [x for x in first.names if x not in changing], order, fields)
     same = sum(a == b for a, b in zip(first.examples, second.examples, strict=False))
     fields["observed"] = f"{same} of {n} examples stand at the same place"
     if order == "fixed":
         return fixed_order(bench, first, same, n, fields)
     if same <= n / 2:
+        return passed(f"training is shuffled anew each pass ({first.said})", **fields)
+    return failed("two training passes have the same order", **fields)
+
+
+def order_of_the_rest(
+    bench: Bench, first: Pass, second: Pass, names: list[str], order: str, fields: dict[str, Any]
+) -> Finding:
+    """The finding where augmentation makes every example another one: the order is seen in what stays, the targets."""
+    if not names or order == "fixed":
+        return not_run("every tensor of an example is augmented, or the order is declared fixed: it cannot be seen")
+    rows = [list(zip(*(read.column(name) for name in names), strict=True)) for read in (first, second)]
+    n = min(map(len, rows))
+    same = sum(a == b for a, b in zip(*rows, strict=False))
+    chance = sum((count / len(rows[0])) ** 2 for count in Counter(rows[0]).values())  # of two random orders
+    if chance > 0.9:
+        return not_run(f"{', '.join(names)} are nearly all alike, so the order of augmented examples cannot be seen")
+    fields |= {
+        "observed": f"{', '.join(names)} agree at {same} of {n} places, in random orders at {chance:.0%}",
+        "threshold": "half way between random orders and one order",
+    }
+    if same / n <= (1 + chance) / 2:
         return passed(f"training is shuffled anew each pass ({first.said})", **fields)
     return failed("two training passes have the same order", **fields)
 

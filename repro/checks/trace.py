@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from repro.checks.registry import check, failed, not_run, passed, warned
-from repro.checks.watch import Step, Update, Watched, watch, watched
+from repro.checks.watch import Step, Update, Watched, kept, watch, watched
 from repro.contract.bench import Bench
 from repro.findings import Finding
 
@@ -216,10 +216,11 @@ def gradient_pattern(
     )
 
 
-def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
+def accumulated_gradient(bench: Bench, recording: Watched, fixed: bool = False) -> Finding:
     """With several backwards an update: the applied gradient is made of every example's, as the whole batch's is.
 
-    Micro-batches of unequal numbers of targets may weigh examples differently; so their weights are fitted.
+    Micro-batches of unequal numbers of targets may weigh examples differently; so their weights are fitted. Where
+    examples see each other through batch normalisation, updates are watched again with its statistics `fixed`.
     """
     update = recording.updates[1]  # the second, so that a gradient left over from the first shows
     step = update.steps[0]
@@ -240,9 +241,10 @@ def accumulated_gradient(bench: Bench, recording: Watched) -> Finding:
     expected = f"weights like those of the whole batch, {wanted}, together {whole_weights.sum():.4g}"
     fields = {"expected": expected, "observed": shown, "location": recording.location}
     if float(np.linalg.norm(whole - columns @ whole_weights)) > limit * max(float(np.linalg.norm(whole)), 1e-300) * 1e3:
-        return not_run(
-            "examples of a batch interact (batch normalisation), so micro-batches cannot be compared with it"
-        )
+        if not fixed:
+            again = kept(bench, "fixed statistics", lambda: watch(bench, updates=2, fixed=True))
+            return accumulated_gradient(bench, again, fixed=True)
+        return not_run("examples of a batch see each other, so micro-batches cannot be compared with it")
     lost = [i for i, w in enumerate(weights) if abs(w) < 0.01 * float(np.abs(whole_weights).max())]
     if lost:
         return failed(

@@ -117,6 +117,20 @@ class NoDropout(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+class FixedStatistics(TorchFunctionMode):
+    """Inside, batch normalisation takes its running averages: the examples of a batch then do not see each other."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if getattr(func, "__name__", "") == "batch_norm" and func is not torch.batch_norm:
+            mean = kwargs.get("running_mean", args[1] if len(args) > 1 else None)
+            if mean is not None and len(args) > 5:
+                args = (*args[:5], False, *args[6:])
+            elif mean is not None:
+                kwargs["training"] = False
+        return func(*args, **kwargs)
+
+
 # --- parameters by name
 # -----------------------------------------------------------------------------------------------
 
@@ -273,12 +287,15 @@ def watching(
         update.after = sample_all(parameters)
 
 
-def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropout: bool = False) -> Watched:
+def watch(
+    bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropout: bool = False, fixed: bool = False
+) -> Watched:
     """Watch `updates` calls of the person's `update`, each on another synthetic batch of `n` examples.
 
     The model is put into eval mode before each of them, as after an evaluation: `update` has to set the mode it needs.
     `factor` multiplies the total before backward, through the `backward` that is handed in. Dropout is off unless
-    asked for, so that the gradient of the same batch can be computed a second time.
+    asked for, so that the gradient of the same batch can be computed a second time; `fixed` keeps the statistics of
+    batch normalisation as they are at the start.
     """
     seed_all(bench.seed)
     model, loss = bench.model(), bench.loss()
@@ -298,6 +315,8 @@ def watch(bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropo
         stack.enter_context(bench.precision())
         if not dropout:
             stack.enter_context(NoDropout())
+        if fixed:
+            stack.enter_context(FixedStatistics())
         for number in range(1, updates + 1):
             update = Update(number, bench.synthetic(n, seed=bench.seed * 1000 + number))
             current.append(update)

@@ -23,7 +23,6 @@ from repro.phases.gate import planned_checks
 from .patched import settings_of
 
 PACKAGE = "repro.papers.transformer"
-SOURCE = Path(importlib.import_module(PACKAGE).__path__[0])
 COUNT = count()
 
 
@@ -69,11 +68,12 @@ def plant(planted: Planted, folder: Path, overrides: tuple[str, ...] = ()) -> Pa
     return Paper.from_config(settings)
 
 
-def package_of(planted: Planted, folder: Path) -> str:
+def package_of(planted: Planted, folder: Path, package: str = PACKAGE) -> str:
     """The name of a new package in `folder`, now on sys.path: a copy of the paper with the patches made."""
     name = f"planted_paper_{next(COUNT)}"
     target = folder / name
-    shutil.copytree(SOURCE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    source = Path(importlib.import_module(package).__path__[0])
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     for patch in planted.patches:
         file = target / f"{patch.file}.py"
         text = file.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ def package_of(planted: Planted, folder: Path) -> str:
         )
         file.write_text(text.replace(patch.before, patch.after), encoding="utf-8")
     for file in target.glob("*.py"):
-        file.write_text(file.read_text(encoding="utf-8").replace(f"from {PACKAGE}", f"from {name}"), encoding="utf-8")
+        file.write_text(file.read_text(encoding="utf-8").replace(f"from {package}", f"from {name}"), encoding="utf-8")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -90,15 +90,15 @@ def package_of(planted: Planted, folder: Path) -> str:
     return name
 
 
-def renamed(node: Any, name: str, modules: set[str]) -> Any:
+def renamed(node: Any, name: str, modules: set[str], package: str = PACKAGE) -> Any:
     if isinstance(node, dict):
-        return {key: renamed(value, name, modules) for key, value in node.items()}
+        return {key: renamed(value, name, modules, package) for key, value in node.items()}
     if isinstance(node, list):
-        return [renamed(value, name, modules) for value in node]
+        return [renamed(value, name, modules, package) for value in node]
     if isinstance(node, str):
         for module in modules:
-            if node.startswith(f"{PACKAGE}.{module}."):
-                return node.replace(PACKAGE, name, 1)
+            if node.startswith(f"{package}.{module}."):
+                return node.replace(package, name, 1)
     return node
 
 
