@@ -464,6 +464,98 @@ def sweep(size: Size) -> Iterator[Row]:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
+# --- ResNet: an update, and the share of the data -------------------------------------------------------------------
+
+
+def plain_resnet(layers: int, filters: int, colours: int) -> Any:
+    """Section 4.2 of He et al. (2015) in the shortest words of torch.nn, parameters in the order of ours."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    class Block(nn.Module):
+        def __init__(self, i: int, o: int, stride: int) -> None:
+            super().__init__()
+            self.c1, self.n1 = nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o)
+            self.c2, self.n2 = nn.Conv2d(o, o, 3, 1, 1, bias=False), nn.BatchNorm2d(o)
+            self.stride, self.more = stride, o - i
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.n2(self.c2(functional.relu(self.n1(self.c1(x)))))
+            if self.more:
+                x = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.more))
+            return functional.relu(h + x)
+
+    parts: list[nn.Module] = [nn.Conv2d(colours, filters, 3, 1, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
+    i = filters
+    for number in range((layers - 2) // 2):
+        o = filters * 2 ** (number // ((layers - 2) // 6))
+        parts.append(Block(i, o, 2 if o > i else 1))
+        i = o
+    return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(i, 10))
+
+
+def resnet(size: Size) -> Iterator[Row]:
+    """ResNet-20: the paper's update beside a plain loop of the same network, and what the batches cost of it."""
+    import numpy as np
+    import torch
+    from torch.nn import functional
+
+    from repro.papers.resnet.data import Images, digits
+    from repro.papers.resnet.loss import cross_entropy
+    from repro.papers.resnet.model import ResNet
+    from repro.papers.resnet.training import Training
+
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, size=(2048, 32, 32, 3), dtype=np.uint8)
+    noise = pixels, random.integers(0, 10, size=2048)
+    settings = (
+        ("32 × 32 pixels in colour, 16 filters", Images(noise, noise, noise, 128, 1000, 4, True), 16, 3, 1),
+        ("digits of 8 × 8 pixels, 8 filters", digits(), 8, 1, 8 * size.model_updates),
+    )
+    for name, data, filters, colours, updates in settings:
+        torch.manual_seed(0)
+        ours = ResNet(20, filters, colours)
+        theirs = plain_resnet(20, filters, colours)
+        theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+        drawn = list(data.batches("train"))
+        torch.testing.assert_close(theirs(drawn[0]["image"]), ours(drawn[0]["image"]))  # one function
+        training = Training(ours, cross_entropy)
+        optimiser = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+
+        mine, other = itertools.cycle(drawn), itertools.cycle(drawn)
+
+        def update(training: Any = training, stream: Any = mine, updates: int = updates) -> float:
+            began = time.perf_counter()
+            for _ in range(updates):
+                training.update(next(stream))
+            return (time.perf_counter() - began) / updates
+
+        def loop(model: Any = theirs, stream: Any = other, updates: int = updates, optimiser: Any = optimiser) -> float:
+            began = time.perf_counter()
+            for _ in range(updates):
+                batch = next(stream)
+                model.train()
+                optimiser.zero_grad()
+                loss = functional.cross_entropy(model(batch["image"]), batch["label"])
+                loss.backward()
+                optimiser.step()
+            return (time.perf_counter() - began) / updates
+
+        def batches(data: Any = data) -> float:
+            began = time.perf_counter()
+            count = sum(1 for _ in data.batches("train"))
+            return (time.perf_counter() - began) / count
+
+        taken = Pairs.of(update, loop, size.pairs)
+        steps = f"ResNet-20 on {name}, batch 128: our update / a plain loop (ms)"
+        kept = median(taken.ratios) <= 1.02
+        yield Row(steps, f"{1e3 * median(taken.a):.0f}", f"{1e3 * median(taken.b):.0f}", taken.ratios, "≤ 1.02", kept)
+        share = Pairs.of(batches, update, max(1, size.pairs // 2))
+        what = f"ResNet-20 on {name}: a batch, cropped and mirrored / an update (ms)"
+        yield Row(what, f"{1e3 * median(share.a):.1f}", f"{1e3 * median(share.b):.0f}", share.ratios)
+
+
 def commands(size: Size) -> Iterator[Row]:
     """Start-up of the commands that compute nothing, beside `import hydra` alone."""
 
@@ -512,6 +604,7 @@ PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "model": model,
     "beam": beam,
     "sweep": sweep,
+    "resnet": resnet,
     "commands": commands,
 }
 
