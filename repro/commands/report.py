@@ -116,8 +116,8 @@ def record(folder: RunFolder, name: str) -> ExitCode:
     from repro.report.record import record_curve
 
     found = record_curve(folder, name)
-    print(f"Recorded {found.id}: {len(found.points)} points, tolerance ±{found.tolerance:g}, in {found.path}")
-    print(printable(found.reason))
+    print(f"Recorded {found.id}: {len(found.points)} points, each with its tolerance, in {found.path}")
+    print(f"A later run is held to it while it trains: from update {found.points[0][0]:g} to {found.points[-1][0]:g}.")
     return ExitCode.OK
 
 

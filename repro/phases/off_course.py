@@ -55,7 +55,7 @@ class Course:
         for record in self.records:
             if processes.get(process) != record.system or (record.id, "band") in self.said:
                 continue
-            due = [step for step, _ in record.points if step <= update and self.waiting(record, process, step)]
+            due = [step for step in record.course if step <= update and self.waiting(record, process, step)]
             if not due:
                 continue
             own = course(self.code / "processes" / process, record)
@@ -71,9 +71,8 @@ class Course:
 
     def compare(self, record: Record, processes: Sequence[str], steps: Sequence[float]) -> None:
         """Warn of the first of `steps` at which the seeds that have it are off course."""
-        assert record.tolerance is not None
         curves = {name: course(self.code / "processes" / name, record) for name in processes}
-        expected = dict(record.points)
+        expected = record.course
         for step in sorted(steps):
             have = {name: curve[step] for name, curve in curves.items() if step in curve}
             lost = [name for name, value in have.items() if not math.isfinite(value)]
@@ -81,7 +80,7 @@ class Course:
                 self.warn(record, "one", f"{lost[0]} is off course at step {step:g}: {record.metric} is not finite")
             elif len(have) == 1:
                 ((name, value),) = have.items()
-                if abs(value - expected[step]) > record.tolerance.value:
+                if abs(value - expected[step][0]) > expected[step][1]:
                     self.warn(record, "one", f"{name} may be {self.words(record, step, value, expected[step])}")
             elif self.outside(record, step, list(have.values()), expected[step]):
                 mean = math.fsum(have.values()) / len(have)
@@ -89,29 +88,27 @@ class Course:
                 self.warn(record, "band", f"{len(have)} seeds are {words} on average")
                 return
 
-    def outside(self, record: Record, step: float, values: Sequence[float], expected: float) -> bool:
+    def outside(self, record: Record, step: float, values: Sequence[float], expected: tuple[float, float]) -> bool:
         """Whether the band of the mean lies wholly outside, at the level that each step of the curve has."""
         import numpy as np
 
         from repro.verdict.curve import decide_curve
 
-        assert record.tolerance is not None
         result = decide_curve(
             [step],
             np.array(values, dtype=np.float64)[:, None],  # [seeds, steps]
-            [expected],
-            record.tolerance.value,
+            [expected[0]],
+            expected[1],
             record.direction,
             self.confidence,
             len(record.points),
         )
         return result.off_course is not None
 
-    def words(self, record: Record, step: float, value: float, expected: float) -> str:
-        assert record.tolerance is not None
+    def words(self, record: Record, step: float, value: float, expected: tuple[float, float]) -> str:
         return (
             f"off course at step {step:g}: {record.metric} on {record.split} {value:.4g}, "
-            f"the reference has {expected:.4g} ± {record.tolerance.value:.3g}"
+            f"the reference has {expected[0]:.4g} ± {expected[1]:.3g}"
         )
 
     def warn(self, record: Record, kind: str, text: str) -> None:

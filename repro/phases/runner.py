@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from repro.commands.display import Display
     from repro.configuration.compose import Composed
 
+#: Phases whose results of training are kept and not made again.
+TRAINING = ("gauntlet", "reproduction")
 #: The component that each phase is about.
 NEEDS = {
     "data": "data",
@@ -86,7 +88,7 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
         if not (blocked_by_questions(before, context) or awaited_now_written(before, context.paper)):
             context.display.phase_finished(before, reused=True)
             return before
-    start = time.perf_counter()
+    start, trained_before = time.perf_counter(), trained(context)
     try:
         missing = to_do(name, context.paper, context.composed.place)
         evidence = evidence_of(name, missing) if missing else phases.load(name).run(context)
@@ -102,10 +104,30 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
         raise placed(fault, context.composed) from fault
     seconds = round(time.perf_counter() - start, 3)
     evidence = replace(evidence, seconds=seconds, fingerprint="" if partial else fingerprint)
-    if not partial:
-        context.folder.write_evidence(evidence, paper_sources(context.paper))
     context.display.phase_finished(evidence)
+    if partial:
+        return evidence
+    if before is not None and name in TRAINING:
+        kept = work_seconds(before, evidence, trained(context) > trained_before)
+        evidence = replace(evidence, seconds=kept)
+    context.folder.write_evidence(evidence, paper_sources(context.paper))
     return evidence
+
+
+def trained(context: PhaseContext) -> float:
+    """Seconds that all processes of the newest code have trained."""
+    return float(sum(store.record.get("seconds") or 0.0 for store in context.folder.processes()))
+
+
+def work_seconds(before: Evidence, now: Evidence, has_trained: bool) -> float:
+    """What a phase that trains took: of a pass that only read what lay there, the time of the pass that did the work.
+
+    Seeds that were added to the same configuration and code add their time.
+    """
+    if not has_trained:
+        return max(before.seconds, now.seconds)
+    same = before.fingerprint == now.fingerprint
+    return before.seconds + now.seconds if same else now.seconds
 
 
 def blocked_by_questions(evidence: Evidence, context: PhaseContext) -> bool:

@@ -372,11 +372,14 @@ class Reader:
         quote = self.optional(entries, "quote", path, self.text, "")
         return None if printed is None or where is None else Statement(printed, where, quote)
 
-    def point(self, node: Located, path: str) -> tuple[float, float] | None:
-        if not isinstance(node.value, list) or len(node.value) != 2:
-            return self.fault(node.line, path, f"got {shown(node)}, need [step, value]")
-        step, value = (self.number(part, f"{path}[{i}]") for i, part in enumerate(node.value))
-        return None if step is None or value is None else (step, value)
+    def point(self, node: Located, path: str) -> tuple[float, ...] | None:
+        if not isinstance(node.value, list) or len(node.value) not in (2, 3):
+            return self.fault(node.line, path, f"got {shown(node)}, need [step, value] or [step, value, tolerance]")
+        step, value = (self.number(part, f"{path}[{i}]") for i, part in enumerate(node.value[:2]))
+        tolerance = [self.positive(part, f"{path}[2]") for part in node.value[2:]]
+        if step is None or value is None or None in tolerance:
+            return None
+        return (step, value, *(one for one in tolerance if one is not None))
 
     # records and table ---------------------------------------------------------------------------------------
 

@@ -146,6 +146,7 @@ class Record:
 
     `system` names the model it is of, where one run trains several (conf key `systems`). `readings` are other
     statistics that the paper's words could mean: what they would give is shown beside the verdict and changes nothing.
+    `points` of a curve are (step, value), or (step, value, tolerance) where a step has a tolerance of its own.
     `line` is where it stands in the file; it is not part of the table's hash.
     """
 
@@ -179,7 +180,7 @@ class Record:
     derivation: Derivation | None = None
     alternatives: tuple[Derivation, ...] = ()
     also_stated: tuple[Statement, ...] = ()
-    points: tuple[tuple[float, float], ...] = ()
+    points: tuple[tuple[float, ...], ...] = ()
     compute: str = ""
     note: str = ""
     line: int = field(default=0, compare=False)
@@ -188,6 +189,12 @@ class Record:
     def number(self) -> float:
         """The printed number; NaN for a claim or curve without one."""
         return self.printed.number if self.printed else float("nan")
+
+    @property
+    def course(self) -> dict[float, tuple[float, float]]:
+        """Of a curve: step → (value, tolerance): the point's own, or the record's."""
+        common = self.tolerance.value if self.tolerance else float("nan")
+        return {step: (value, own[0] if own else common) for step, value, *own in self.points}
 
     @property
     def multiple(self) -> float:

@@ -58,7 +58,7 @@ def collect(folder: Path) -> tree.Report:
         sentences=tuple(verdict.get("sentences") or filter(None, [verdict.get("sentence", "")])),
         rows=rows,
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
-        panels=panels(reproduction, rows, verdict),
+        panels=panels(reproduction, rows),
         pictures=tuple(pictures(folder, reproduction)),
         picture_faults=tuple(fault for one in reproduction if (fault := read_pictures(one["folder"])[1])),
         rates=rate_study(source),
@@ -183,6 +183,7 @@ def row(entry: Mapping[str, Any]) -> tree.Row:
     values["interval"] = pair(entry.get("interval"))
     values["notes"] = tuple(map(str, entry.get("notes") or ()))
     values["edits"] = tuple(tuple(map(str, edit)) for edit in entry.get("edits") or ())
+    values["points"] = tuple((float(a), float(b), float(c)) for a, b, c in entry.get("points") or ())
     values["n"] = int(entry.get("n") or 0)
     values["own"] = entry.get("own") is not False
     for one in fields(tree.Row):
@@ -313,20 +314,14 @@ def thin(updates: list[int], most: int = MOST_POINTS) -> list[int]:
     return [updates[round(place * step)] for place in range(most)]
 
 
-def panels(
-    processes: list[dict[str, Any]], rows: tuple[tree.Row, ...], verdict: Mapping[str, Any]
-) -> tuple[tree.Panel, ...]:
-    """One panel for each metric, split and system: evaluation metrics first, then losses, then the rest."""
-    measured = {
-        str(entry.get("id")): (str(entry.get("metric") or ""), str(entry.get("system") or ""))
-        for entry in verdict.get("rows", ())
-    }
+def panels(processes: list[dict[str, Any]], rows: tuple[tree.Row, ...]) -> tuple[tree.Panel, ...]:
+    """One panel for each metric, split and system of the reproduction: evaluation first, then losses, then the rest."""
     seeds: dict[tuple[str, str, str], list[tuple[dict[str, Any], dict[int, float]]]] = {}
     for process in processes:
         for (split, metric), values in trajectory(process["folder"]).items():
-            seeds.setdefault((split, metric, str(process.get("name") or "")), []).append((process, values))
+            seeds.setdefault((str(process.get("name") or ""), split, metric), []).append((process, values))
     result = []
-    for (split, metric, system), found in seeds.items():
+    for (system, split, metric), found in seeds.items():
         # a seed that diverged or still runs would cut the mean short, so the mean is of those that ended as planned
         whole = [values for process, values in found if process.get("status") == "finished"] or [
             values for _, values in found
@@ -347,18 +342,31 @@ def panels(
                 )
             )
         mean = tuple((at, math.fsum(values[at] for values in whole) / len(whole)) for at in grid)
+        about = [one for one in rows if (one.metric, one.system) == (metric, system)]
         printed = tuple(
-            (one.where or one.group or "paper", one.paper)
-            for one in rows
-            if one.counted and one.paper is not None and measured.get(one.id) == (metric, system) and one.n
+            (one.where or one.group or "paper", one.paper, one.tolerance)
+            for one in about
+            if one.counted and one.paper is not None and one.n
         )
-        if len(printed) > 2:  # a table of many systems: no line would say whose it is
+        if len(printed) > 2 or split == "train":  # many lines: none would say whose it is
             printed = ()
-        result.append(tree.Panel(metric, split, tuple(curves), mean, printed if split != "train" else (), system))
+        curve = next((one for one in about if one.kind == "curve" and one.split == split and one.n), None)
+        result.append(
+            tree.Panel(
+                metric,
+                split,
+                tuple(curves),
+                mean,
+                printed,
+                system,
+                curve.points if curve else (),
+                ("printed in the paper" if curve.counted else "recorded from a run of ours") if curve else "",
+            )
+        )
     return tuple(sorted(result, key=panel_order))
 
 
-def panel_order(panel: tree.Panel) -> tuple[int, str, str]:
+def panel_order(panel: tree.Panel) -> tuple[int, str, str, str]:
     """Evaluation metrics before losses of evaluation, before training losses, before the rest."""
     loss = "loss" in panel.metric or "total" in panel.metric
     held_out = panel.split != "train"
@@ -368,7 +376,7 @@ def panel_order(panel: tree.Panel) -> tuple[int, str, str]:
         rank = 1 if loss else 0
     else:
         rank = 2 if panel.metric in ("total", "loss", "loss.total") else 3 if loss else 4
-    return rank, panel.split, panel.metric
+    return rank, panel.split, panel.metric, panel.system
 
 
 # ---- pictures ---------------------------------------------------------------------------------------------------

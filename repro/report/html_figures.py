@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from repro.report import plots, strips, tree, words
-from repro.report.axes import Symmetric
+from repro.report.axes import Scale, Symmetric
 from repro.report.html_parts import Section, drawing, fold, key, key_mean, key_seeds, plain_table, section
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import count, percent, plural, significant
@@ -153,7 +153,10 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         else [(line_key("average"), "the seed")]
     )
     if any(panel.printed for panel in chosen):
-        legend.append((line_key("paperline"), "printed in the paper"))
+        legend.append((line_key("paperline"), "printed in the paper, with its tolerance"))
+    for who in sorted({panel.reference_of for panel in chosen if panel.reference}):
+        bar = tag("line", class_="refbar", x1=8, x2=8, y1=0, y2=18)
+        legend.append((drawing(16, bar, plots.diamond("8", "9")), f"a curve to follow, {who}, with its tolerance"))
     if any(not math.isfinite(value) for panel in chosen for curve in panel.curves for _, value in curve.points):
         legend.append((drawing(16, plots.cross("8", "9")), "a seed is not finite from here on"))
     recorded = max(curve.recorded for panel in drawn for curve in panel.curves)
@@ -170,10 +173,10 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         "Trajectories",
         lede,
         key(*legend),
-        tag("div", [panel_figure(panel) for panel in chosen], class_="panels"),
+        tag("div", panel_figures(chosen), class_="panels"),
         fold(
             fragment(tag("b", plural(len(others), "further trajectory", "further trajectories"))),
-            tag("div", [panel_figure(panel) for panel in others], class_="panels"),
+            tag("div", panel_figures(others), class_="panels"),
         )
         if others
         else None,
@@ -217,7 +220,16 @@ def final_values(panel: tree.Panel) -> list[float]:
     return [value for curve in panel.curves if curve.points and math.isfinite(value := curve.points[-1][1])]
 
 
-def panel_figure(panel: tree.Panel) -> Markup:
+def panel_figures(panels: Sequence[tree.Panel]) -> list[Markup]:
+    """The panels; those of one metric and split share an axis, so that systems can be compared."""
+    kinds: dict[tuple[str, str], list[tree.Panel]] = {}
+    for panel in panels:
+        kinds.setdefault((panel.metric, panel.split), []).append(panel)
+    scales = {kind: plots.value_scale(found) for kind, found in kinds.items()}
+    return [panel_figure(panel, scales[panel.metric, panel.split]) for panel in panels]
+
+
+def panel_figure(panel: tree.Panel, y: Scale) -> Markup:
     ends = final_values(panel)
     finished = len(ends)
     told = f"{plural(len(panel.curves), 'seed')}"
@@ -225,7 +237,6 @@ def panel_figure(panel: tree.Panel) -> Markup:
         mean = significant(math.fsum(ends) / finished)
         spread = f", {between(ends)}" if finished > 1 else ""
         told += f" · ends at {mean}{spread}"
-    log = plots.value_scale(panel).log
     name = spoken_metric(panel)
     label = f"{name}{f' of {panel.system}' if panel.system else ''} over updates: {told}"
     return tag(
@@ -234,10 +245,10 @@ def panel_figure(panel: tree.Panel) -> Markup:
             "h3",
             panel.system or capital(name),
             tag("span", f" {name}", class_="unit") if panel.system else None,
-            tag("span", " log scale", class_="unit") if log else None,
+            tag("span", " log scale", class_="unit") if y.log else None,
         ),
         tag("small", told),
-        plots.trajectory(panel, label),
+        plots.trajectory(panel, label, y),
         class_="panel only" if len(panel.curves) == 1 else "panel",
     )
 

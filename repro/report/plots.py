@@ -31,12 +31,15 @@ def line(points: Sequence[tuple[float, float]]) -> str:
     return "".join(parts)
 
 
-def value_scale(panel: tree.Panel) -> Scale:
-    values = [value for curve in panel.curves for _, value in curve.points] + [value for _, value in panel.printed]
+def value_scale(panels: Sequence[tree.Panel]) -> Scale:
+    """One axis for the panels of one metric and split."""
+    values = [value for panel in panels for curve in panel.curves for _, value in curve.points]
+    values += [value for panel in panels for _, value, _ in panel.printed]
+    values += [value for panel in panels for _, value, _ in panel.reference]
     finite = [value for value in values if math.isfinite(value)]
     positive = bool(finite) and min(finite) > 0
     # a loss or a rate spans decades; an accuracy does not become clearer on a log axis
-    if positive and max(finite) / min(finite) > 12 and not (max(finite) <= 1.0 and panel.split != "train"):
+    if positive and max(finite) / min(finite) > 12 and not (max(finite) <= 1.0 and panels[0].split != "train"):
         return Scale.logarithmic(finite)
     return Scale.linear(finite, most=4)
 
@@ -76,13 +79,20 @@ def tick_text(value: float, scale: Scale) -> str:
     return f"{value:,.{decimals}f}".replace("-", "\u2212")
 
 
-def trajectory(panel: tree.Panel, label: str) -> Markup:
-    """Thin: seeds. Thick: their mean. A cross at the upper edge: the first value of a seed that is not finite."""
+def trajectory(panel: tree.Panel, label: str, y: Scale) -> Markup:
+    """Thin: seeds. Thick: their mean. A cross at the upper edge: the first value of a seed that is not finite.
+
+    The printed number is a dashed line on the band of its tolerance; a curve to follow is diamonds with theirs.
+    """
     updates = [at for curve in panel.curves for at, _ in curve.points]
     x = Scale.span(min([*updates, 0]), max(updates, default=1), most=4)
-    y = value_scale(panel)
     labels = [(tick, count(round(tick))) for tick in x.ticks]
-    parts = frame(x, y, labels, HEIGHT)
+    parts: list[Content] = []
+    for _, printed, tolerance in panel.printed:
+        if tolerance:
+            top, bottom = (100 * (1 - y.at(printed + side * tolerance)) for side in (1, -1))
+            parts.append(tag("rect", class_="band", x=0, width="100%", y=pc(top), height=pc(max(bottom - top, 0.4))))
+    parts += frame(x, y, labels, HEIGHT)
     paths: list[Content] = []
     for curve in panel.curves:
         points = [(x.at(at), y.at(value) if math.isfinite(value) else value) for at, value in curve.points]
@@ -96,14 +106,25 @@ def trajectory(panel: tree.Panel, label: str) -> Markup:
             )
         )
     parts.append(stretched(paths))
-    for _, printed in panel.printed:
+    for _, printed, _ in panel.printed:
         at = pc(100 * (1 - y.at(printed)))
         parts.append(tag("line", class_="paperline", x1=0, x2="100%", y1=at, y2=at))
+    for step, value, tolerance in panel.reference:
+        across = pc(100 * x.at(step))
+        ends = [pc(100 * (1 - y.at(value + side * tolerance))) for side in (1, -1)]
+        parts.append(tag("line", class_="refbar", x1=across, x2=across, y1=ends[0], y2=ends[1]))
+        parts.append(diamond(across, pc(100 * (1 - y.at(value)))))
     for curve in panel.curves:
         broken = next((at for at, value in curve.points if not math.isfinite(value)), None)
         if broken is not None:
             parts.append(cross(pc(100 * x.at(broken)), "7"))
     return tag("svg", parts, class_="plot", height=HEIGHT, role="img", aria_label=label)
+
+
+def diamond(x: str, y: str) -> Markup:
+    return tag(
+        "svg", tag("path", d="M0-4.5 4.5 0 0 4.5-4.5 0z", class_="ref"), x=x, y=y, width=1, height=1, overflow="visible"
+    )
 
 
 def cross(x: str, y: str) -> Markup:

@@ -6,14 +6,14 @@ Such a curve is ours and is called that: setting analogue, never one of the prin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repro.errors import ConfigError, ExitCode, ReproError
 from repro.findings import Gate
-from repro.report.collect import read_yaml, thin
+from repro.report.collect import flat, read_yaml, thin
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 
@@ -25,13 +25,11 @@ DIGITS = 5
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was written: the record's id, the file, its points, and the tolerance with its reason."""
+    """What was written: the record's id, the file, and its points (update, mean over seeds, tolerance there)."""
 
     id: str
     path: Path
-    points: tuple[tuple[float, float], ...]
-    tolerance: float
-    reason: str
+    points: tuple[tuple[float, float, float], ...]
 
 
 def record_curve(folder: RunFolder, name: str) -> Recorded:
@@ -81,10 +79,11 @@ def record_curve(folder: RunFolder, name: str) -> Recorded:
             f"Add seeds: python -m repro run paper={folder.paper} reproduction.max_seeds=3 reproduction.seeds=3",
         )
     points, spreads = mean_curve(courses)
-    tolerance, reason = tolerance_of(points, spreads, len(courses))
-    entries = entry(folder, config, metric, split, system, direction, sorted(courses), points, tolerance, reason)
+    tolerances = tolerances_of(points, spreads, len(courses))
+    whole = tuple((*point, tolerance) for point, tolerance in zip(points, tolerances, strict=True))
+    entries = entry(folder, config, metric, split, system, direction, sorted(courses), whole)
     write_record(path, id, entries, f"Recorded from our run {folder.run_id}; to record it anew: {again(folder, id)}")
-    return Recorded(id, path, points, tolerance, reason)
+    return Recorded(id, path, whole)
 
 
 def again(folder: RunFolder, id: str) -> str:
@@ -146,20 +145,16 @@ def mean_curve(courses: Mapping[int, Mapping[int, float]]) -> tuple[tuple[tuple[
     return tuple(points), spreads
 
 
-def tolerance_of(points: tuple[tuple[float, float], ...], spreads: list[float], seeds: int) -> tuple[float, str]:
-    """The 95 % prediction half-width for the mean of as many new seeds, where seeds differ most; at least rounding."""
+def tolerances_of(points: Sequence[tuple[float, float]], spreads: Sequence[float], seeds: int) -> tuple[float, ...]:
+    """At each step the half-width in which the mean of as many new seeds lies, at all steps at once in 95 % of runs.
+
+    A prediction interval, its level shared out over the steps (Bonferroni); at least the rounding of the points.
+    """
     from scipy import special
 
-    worst = max(range(len(spreads)), key=lambda place: spreads[place])
-    half = float(special.stdtrit(seeds - 1, 0.975)) * spreads[worst] * math.sqrt(2 / seeds)
+    quantile = float(special.stdtrit(seeds - 1, 1 - 0.025 / len(points)))
     rounding = max(abs(value) for _, value in points) * 10.0**-DIGITS
-    if half <= rounding:
-        return rounding, f"rounding of the recorded points; the {seeds} seeds agree to all digits"
-    tolerance = float(f"{half:.2g}")
-    where = f"update {points[worst][0]:g}, where seeds differ most (standard deviation {spreads[worst]:.2g})"
-    return tolerance, (
-        f"Ours: 95 % prediction half-width of the mean of {seeds} further seeds around that of these, at {where}"
-    )
+    return tuple(float(f"{max(rounding, quantile * spread * math.sqrt(2 / seeds)):.2g}") for spread in spreads)
 
 
 def entry(
@@ -170,9 +165,7 @@ def entry(
     system: str,
     direction: str,
     seeds: list[int],
-    points: tuple[tuple[float, float], ...],
-    tolerance: float,
-    reason: str,
+    points: tuple[tuple[float, float, float], ...],
 ) -> dict[str, Any]:
     """The record as YAML holds it, with its provenance."""
     about = folder.description
@@ -183,6 +176,10 @@ def entry(
     # the length of training shapes the whole curve: its schedule, and the steps at which it is read
     updates = (config.get("reproduction") or {}).get("updates")
     overrides = [*(one for one in overrides if not one.startswith("reproduction.")), f"reproduction.updates={updates}"]
+    reason = (
+        f"Ours, at each step its own: in 95 % of runs the mean of {len(seeds)} further seeds lies within it at all "
+        f"{len(points)} steps (t with {len(seeds) - 1} degrees of freedom, shared out over the steps); the largest"
+    )
     content: dict[str, Any] = {
         "kind": "curve",
         "setting": "analogue",
@@ -195,15 +192,30 @@ def entry(
         "where": f"our run {folder.run_id}, code {folder.newest_code}, seeds {', '.join(map(str, seeds))}, "
         f"{str(about.get('created', ''))[:10]}, repro {about.get('harness_version', '')}, torch {torch}",
         "confirmed": "computed",
-        "requires": {**requires, "overrides": overrides},
-        "tolerance": {"value": tolerance, "reason": reason},
-        "points": [[int(update) if update == int(update) else update, value] for update, value in points],
+        "requires": {**requires, "overrides": overrides, "settings": settings_of(config, overrides)},
+        "tolerance": {"value": max(width for _, _, width in points), "reason": reason},
+        "points": [[int(update) if update == int(update) else update, *rest] for update, *rest in points],
         "note": "recorded from an accepted run of ours, not printed in the paper; the same code and seeds repeat "
         "themselves, so agreement of a rerun says nothing of the paper",
     }
     if system:
         content["system"] = system
     return content
+
+
+def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """The model and the data of the run: another model has another curve.
+
+    How it was trained is left out: that a run with another rate leaves the course is what one wants to be told.
+    """
+    typed = {override.partition("=")[0] for override in overrides}
+    found = []
+    for section in ("model", "data"):
+        for key, value in flat(config.get(section) or {}, f"{section}."):
+            scalar = isinstance(value, (bool, int, float, str))
+            if scalar and not key.rpartition(".")[2].startswith("_") and key != "data.folder" and key not in typed:
+                found.append(f"{key}={str(value).lower() if isinstance(value, bool) else value}")
+    return found
 
 
 def scientific_overrides(typed: Any) -> list[str]:

@@ -63,6 +63,9 @@ class Row:
     confirmed: str = ""
     assumption: str = ""
     metric: str = ""
+    system: str = ""
+    split: str = ""
+    points: tuple[tuple[float, float, float], ...] = ()  # of a curve: step, reference, tolerance there
     notes: tuple[str, ...] = ()
     edits: tuple[tuple[str, str, str], ...] = ()
 
@@ -114,14 +117,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """All seeds of one system's metric on one split; `mean` holds the updates that every seed recorded."""
+    """All seeds of one metric of one system on one split; `mean` holds the updates that every seed recorded."""
 
     metric: str
     split: str
     curves: tuple[Curve, ...]
     mean: tuple[tuple[int, float], ...]
-    printed: tuple[tuple[str, float], ...] = ()  # (label, value) of paper rows of this system, metric and split
-    system: str = ""  # which of several trained models; "" for the paper's only one
+    printed: tuple[tuple[str, float, float | None], ...] = ()  # (label, value, tolerance) of the paper's rows of it
+    system: str = ""
+    reference: tuple[tuple[float, float, float], ...] = ()  # (step, value, tolerance) of a curve that it must follow
+    reference_of: str = ""  # who recorded that curve
 
 
 @dataclass(frozen=True)

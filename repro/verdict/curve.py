@@ -17,12 +17,12 @@ def decide_curve(
     steps: Sequence[float],
     ours: Array,
     reference: Sequence[float],
-    tolerance: float,
+    tolerance: float | Sequence[float],
     direction: str = "none",
     confidence: float = 0.95,
     rows: int = 1,
 ) -> CurveVerdict:
-    """Decide a curve from `ours` [seeds, steps] and `reference` [steps].
+    """Decide a curve from `ours` [seeds, steps], `reference` [steps] and one tolerance, or one a step [steps].
 
     `match` needs the interval of every step inside ±tolerance: each at the full level, because a union of nulls is
     rejected only where all are (Berger 1982). A mismatch at any one step is enough, so there the level is shared out
@@ -46,7 +46,8 @@ def decide_curve(
     summaries = [summarise(ours[:, i]) for i in range(len(steps))]
     narrow = np.array([summary.interval(level) for summary in summaries])  # [steps, 2]
     band = np.array([summary.interval(shared / 2) for summary in summaries])
-    low, high = expected - tolerance, expected + tolerance
+    widths = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), expected.shape)
+    low, high = expected - widths, expected + widths
     rows_of_band = tuple((float(s), float(a), float(b)) for s, (a, b) in zip(steps, band, strict=True))
     outside = (band[:, 0] > high) | (band[:, 1] < low)
     if outside.any():
@@ -55,10 +56,11 @@ def decide_curve(
         better = (direction == "higher" and above) or (direction == "lower" and not above)
         verdict = Verdict.MISMATCH_BETTER if better else Verdict.MISMATCH_WORSE
         side = "above" if above else "below"
-        reason = f"off course at step {steps[first]:g}: the band lies wholly {side} the reference ± {tolerance:g}"
+        reason = f"off course at step {steps[first]:g}: the band lies wholly {side} the reference ± {widths[first]:g}"
         return CurveVerdict(verdict, reason, rows_of_band, float(steps[first]), n)
     if ((narrow[:, 0] >= low) & (narrow[:, 1] <= high)).all():
-        return CurveVerdict(Verdict.MATCH, f"inside ± {tolerance:g} at all {len(steps)} steps", rows_of_band, None, n)
+        about = f"± {widths[0]:g}" if np.ptp(widths) == 0 else "the tolerance of the step"
+        return CurveVerdict(Verdict.MATCH, f"inside {about} at all {len(steps)} steps", rows_of_band, None, n)
     crossing = int(np.argmax((narrow[:, 0] < low) | (narrow[:, 1] > high)))
-    reason = f"from step {steps[crossing]:g} on, the interval crosses an edge of the reference ± {tolerance:g}"
+    reason = f"from step {steps[crossing]:g} on, the interval crosses an edge of the reference ± {widths[crossing]:g}"
     return CurveVerdict(Verdict.INCONCLUSIVE, reason, rows_of_band, None, n)

@@ -103,6 +103,7 @@ class Row:
     metric: str = ""
     split: str = ""
     statistic: str = ""
+    points: tuple[tuple[float, float, float], ...] = ()  # of a curve: step, reference, tolerance there
     notes: tuple[str, ...] = ()
 
     @property
@@ -126,6 +127,7 @@ class Row:
         known = {key: value for key, value in content.items() if key in names}
         known["verdict"] = Verdict(content["verdict"])
         known["values"] = tuple(float(value) for value in content["values"])
+        known["points"] = tuple(tuple(point) for point in content.get("points") or ())
         known["seeds"], known["notes"] = tuple(content["seeds"]), tuple(content["notes"])
         known["interval"] = None if content["interval"] is None else tuple(content["interval"])
         return cls(**known)
@@ -148,9 +150,11 @@ def judge(table: Table, measured: Measured, audited: Iterable[AuditResult] = (),
         if isinstance(prepared, Row):
             rows[record.id] = prepared
         else:
-            families.setdefault(record.setting, []).append((record, *prepared))
-    for family in families.values():
-        for (record, _, row), result in zip(family, holm([decide for _, decide, _ in family]), strict=True):
+            # a curve that we recorded ourselves is no statement of the paper, and takes no share of the claims' level
+            family = "recorded" if (record.setting, record.kind) == ("analogue", "curve") else record.setting
+            families.setdefault(family, []).append((record, *prepared))
+    for members in families.values():
+        for (record, _, row), result in zip(members, holm([decide for _, decide, _ in members]), strict=True):
             rows[record.id] = with_result(row, record, result, audits.get(record.id))
     return [rows[record.id] for record in table.records]
 
@@ -209,6 +213,7 @@ def blank(table: Table, record: Record, verdict: Verdict, reason: str, audit: Au
         metric=record.metric,
         split=record.split,
         statistic=record.statistic,
+        points=tuple((step, value, width) for step, (value, width) in record.course.items()),
         notes=notes,
     )
 
@@ -491,7 +496,6 @@ def prepare_curve(
     from repro.verdict.curve import decide_curve
 
     assert record.tolerance is not None
-    tolerance = record.tolerance.value
     curves = measured.trajectories.get(record.system, {}).get((record.metric, record.split), {})
     if not curves:
         return blank(table, record, Verdict.NOT_RUN, f"no trajectory of {record.metric} on {record.split} was recorded")
@@ -505,8 +509,8 @@ def prepare_curve(
     seeds = sorted(set(curves) - unfinished)
     if not seeds:
         return blank(table, record, Verdict.NOT_TESTABLE, "no seed finished")
-    common = [(step, value) for step, value in record.points if all(step in curves[seed] for seed in seeds)]
-    steps = [step for step, _ in common]
+    common = {step: point for step, point in record.course.items() if all(step in curves[seed] for seed in seeds)}
+    steps, values, widths = list(common), [value for value, _ in common.values()], [at for _, at in common.values()]
     ours = np.array([[curves[seed][step] for step in steps] for seed in seeds], dtype=np.float64)
     ours = ours.reshape(len(seeds), -1)  # keeps two axes without any step
     row = replace(blank(table, record, Verdict.INCONCLUSIVE, ""), seeds=tuple(seeds), n=len(seeds))
@@ -518,7 +522,7 @@ def prepare_curve(
         row = replace(row, notes=(*row.notes, note))
 
     def decide(rows: int) -> CurveVerdict:
-        return decide_curve(steps, ours, [value for _, value in common], tolerance, record.direction, confidence, rows)
+        return decide_curve(steps, ours, values, widths, record.direction, confidence, rows)
 
     return decide, row
 

@@ -32,6 +32,15 @@ def test_one_seed_may_be_off_course(tmp_path: Path) -> None:
     )
 
 
+def test_a_step_with_a_tolerance_of_its_own_is_held_to_it(tmp_path: Path) -> None:
+    import re
+
+    points = re.compile(r"points: .*")
+    tight = points.sub("points: [[10, 3.0], [20, 2.0], [30, 1.0, 0.01]]", TABLE)
+    (said,) = warnings(tmp_path, {0: [3.0, 2.1, 1.1]}, tight)
+    assert "off course at step 30: loss on validation 1.1, the reference has 1 ± 0.01" in said
+
+
 def test_several_seeds_are_off_course(tmp_path: Path) -> None:
     said = warnings(tmp_path, {0: [3.0, 2.9, 2.8], 1: [3.0, 2.92, 2.8], 2: [3.0, 2.91, 2.8]})
     assert len(said) == 1 and "3 seeds are off course at step 20" in said[0] and "on average" in said[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -164,3 +165,44 @@ def test_fingerprints_follow_imports_below_the_papers_folder(folder: Path) -> No
     assert before[0]["data"] == after[0]["data"]
     assert before[0]["model"] != after[0]["model"] and before[0]["loss"] != after[0]["loss"]
     assert before[1] != after[1]
+
+
+@pytest.mark.slow
+def test_the_time_of_the_pass_that_trained_is_kept(folder: Path) -> None:
+    def spent() -> float:
+        (path,) = folder.glob("runs/waves/*/evidence/reproduction.json")
+        return float(json.loads(path.read_text())["seconds"])
+
+    only = ["run", *RUN, "phases=[reproduction]"]
+    main([*only, "reproduction.seeds=2", "reproduction.max_seeds=2"])
+    first = spent()
+    forget()
+    main([*only, "reproduction.seeds=2", "reproduction.max_seeds=2"])
+    assert spent() == first, "a pass that only read the seeds hides what they took"
+    forget()
+    main([*only, "reproduction.seeds=3", "reproduction.max_seeds=3"])  # the number of seeds is no part of what one seed computes
+    assert spent() > first
+
+
+@pytest.mark.slow
+def test_a_broken_training_leaves_the_recorded_course_and_is_told_while_it_trains(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a person would: accept a run, record its curve, break the code, run again."""
+    from repro.commands.report import main as report
+
+    only = ["run", *RUN, "phases=[reproduction]", "reproduction.evaluate_every=100", "reproduction.solved=null"]
+    only += ["reproduction.seeds=6", "reproduction.max_seeds=6"]
+    main(only)
+    capsys.readouterr()
+    assert report(["paper=waves", "record=validation.rmse"]) == 0, capsys.readouterr().err
+    assert "Recorded curve_validation_rmse: 3 points" in capsys.readouterr().out
+    forget()
+    main([*only, "reproduction.first_seed=6"])  # other seeds, the same course
+    out = capsys.readouterr().out
+    assert "off course" not in out and "1 recorded curve: 1 is followed." in out
+    edit(folder, "waves/training.py", "lr=learning_rate", "lr=learning_rate / 300")
+    main(only)
+    out = capsys.readouterr().out
+    assert "off course at step 100: rmse on validation" in out and "1 recorded curve: 1 is left." in out
+    assert out.index("off course at step 100") < out.index("reproduction  6 seeds"), "told only at the end"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from repro.commands.report import main
@@ -11,7 +13,7 @@ from repro.errors import ConfigError, ExitCode, ReproError, TableError
 from repro.phases.verdict import judge_run
 from repro.reference import load_table
 from repro.reference.append import with_record, write_record
-from repro.report.record import record_curve, tolerance_of
+from repro.report.record import record_curve, tolerances_of
 from repro.tracking.run_folder import RunFolder
 from tests.phases.made_runs import TABLE, judged_from, make
 
@@ -39,18 +41,14 @@ def test_a_new_curve_with_its_provenance(path: Path, tmp_path: Path, capsys: pyt
     assert main(["run=aaa", "record=validation.loss"]) is ExitCode.OK
     assert "Recorded curve_validation_loss: 3 points" in capsys.readouterr().out
     record = load_table(path).record("curve_validation_loss")
-    assert (
-        record.points == ((10.0, 3.0), (20.0, 2.0), (30.0, 1.0)) and record.setting == "analogue" and not record.counts
-    )
+    # standard deviations 0.1, 0.2 and 0 over three seeds: t(2; 1 − 0.025/3) = 7.6488, times sd · √(2/3); then rounding
+    assert record.points == ((10.0, 3.0, 0.62), (20.0, 2.0, 1.2), (30.0, 1.0, 3e-5))
+    assert record.setting == "analogue" and not record.counts
     assert "our run aaa, code a81f0c22d9e4, seeds 0, 1, 2" in record.where and "torch 2.0" in record.where
     assert record.requires.scale == "laptop" and record.requires.data == "toy"
     assert record.requires.overrides == ("model.width=8", "reproduction.updates=30")
-    # standard deviation 0.2 at update 20: 4.3027 · 0.2 · √(2/3)
-    assert (
-        record.tolerance is not None
-        and record.tolerance.value == pytest.approx(0.70)
-        and "update 20" in record.tolerance.reason
-    )
+    assert record.tolerance is not None and record.tolerance.value == 1.2
+    assert "3 further seeds" in record.tolerance.reason and "t with 2 degrees of freedom" in record.tolerance.reason
     text = path.read_text()
     assert "  # the only printed result" in text and text.endswith("consistency: {}\n")
 
@@ -81,8 +79,19 @@ def test_what_was_not_recorded_and_one_seed(path: Path, tmp_path: Path) -> None:
 
 
 def test_zero_spread_leaves_rounding() -> None:
-    tolerance, reason = tolerance_of(((10.0, 3.0), (20.0, 2.0)), [0.0, 0.0], 3)
-    assert tolerance == pytest.approx(3e-5) and "agree to all digits" in reason
+    assert tolerances_of(((10.0, 3.0), (20.0, 2.0)), [0.0, 0.0], 3) == (3e-5, 3e-5)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_as_many_new_seeds_stay_within_at_all_steps_in_95_of_100_runs(seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    inside = 0
+    for _ in range(600):
+        old, new = generator.standard_normal((2, seeds, 8)) * np.linspace(0.01, 1, 8)
+        means = tuple(enumerate(old.mean(axis=0).tolist()))
+        widths = tolerances_of(means, old.std(axis=0, ddof=1).tolist(), seeds)
+        inside += bool((abs(new.mean(axis=0) - old.mean(axis=0)) <= widths).all())
+    assert inside / 600 > 0.95 - 3 * math.sqrt(0.95 * 0.05 / 600)
 
 
 def test_a_table_that_would_be_invalid_is_not_written(path: Path) -> None:

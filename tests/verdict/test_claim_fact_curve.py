@@ -81,6 +81,13 @@ def test_curve_off_course_names_the_first_step_and_side() -> None:
     assert decide_curve(STEPS, curves([0.0, -0.5, 0.0]), REFERENCE, 0.1, "lower").verdict is Verdict.MISMATCH_BETTER
 
 
+def test_each_step_may_have_a_tolerance_of_its_own() -> None:
+    shifted = curves([0.4, 0.0, 0.0])
+    assert decide_curve(STEPS, shifted, REFERENCE, [0.5, 0.05, 0.05], "lower").verdict is Verdict.MATCH
+    tight = decide_curve(STEPS, shifted, REFERENCE, [0.1, 0.5, 0.5], "lower")
+    assert (tight.verdict, tight.off_course) == (Verdict.MISMATCH_WORSE, 100.0) and "± 0.1" in tight.reason
+
+
 def test_curves_that_cannot_be_told() -> None:
     assert decide_curve(STEPS, curves([0.0, 0.1, 0.0]), REFERENCE, 0.1).verdict is Verdict.INCONCLUSIVE
     assert decide_curve(STEPS, curves([0, 0, 0])[:1], REFERENCE, 0.1).verdict is Verdict.INCONCLUSIVE
