@@ -88,7 +88,7 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
         if not (blocked_by_questions(before, context) or awaited_now_written(before, context.paper)):
             context.display.phase_finished(before, reused=True)
             return before
-    start, trained_before = time.perf_counter(), trained(context)
+    start, then = time.perf_counter(), trained(context)
     try:
         missing = to_do(name, context.paper, context.composed.place)
         evidence = evidence_of(name, missing) if missing else phases.load(name).run(context)
@@ -108,26 +108,26 @@ def run_phase(name: str, context: PhaseContext) -> Evidence:
     if partial:
         return evidence
     if before is not None and name in TRAINING:
-        kept = work_seconds(before, evidence, trained(context) > trained_before)
-        evidence = replace(evidence, seconds=kept)
+        evidence = replace(evidence, seconds=work_seconds(before.seconds, evidence.seconds, then, trained(context)))
     context.folder.write_evidence(evidence, paper_sources(context.paper))
     return evidence
 
 
-def trained(context: PhaseContext) -> float:
-    """Seconds that all processes of the newest code have trained."""
-    return float(sum(store.record.get("seconds") or 0.0 for store in context.folder.processes()))
+def trained(context: PhaseContext) -> tuple[str | None, float]:
+    """The newest code, and the seconds that all its processes have trained."""
+    seconds = sum(store.record.get("seconds") or 0.0 for store in context.folder.processes())
+    return context.folder.newest_code, float(seconds)
 
 
-def work_seconds(before: Evidence, now: Evidence, has_trained: bool) -> float:
-    """What a phase that trains took: of a pass that only read what lay there, the time of the pass that did the work.
+def work_seconds(before: float, now: float, then: tuple[str | None, float], after: tuple[str | None, float]) -> float:
+    """What a phase that trains took, in seconds: `before` in earlier passes, `now` in this one.
 
-    Seeds that were added to the same configuration and code add their time.
+    A pass that only read what lay there keeps the time of the pass that did the work; seeds that were added to the
+    same code add theirs; other code begins anew. `then` and `after` are what `trained` said around this pass.
     """
-    if not has_trained:
-        return max(before.seconds, now.seconds)
-    same = before.fingerprint == now.fingerprint
-    return before.seconds + now.seconds if same else now.seconds
+    if after == then:
+        return max(before, now)
+    return before + now if after[0] == then[0] else now
 
 
 def blocked_by_questions(evidence: Evidence, context: PhaseContext) -> bool:

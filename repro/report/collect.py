@@ -14,7 +14,6 @@ from repro.report import tree
 from repro.report.numbers import significant
 from repro.session.keep import read as read_pages
 from repro.tracking.files import read_json
-from repro.tracking.pictures import read_pictures
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 
@@ -60,7 +59,7 @@ def collect(folder: Path) -> tree.Report:
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
         panels=panels(reproduction, rows),
         pictures=tuple(pictures(folder, reproduction)),
-        picture_faults=tuple(fault for one in reproduction if (fault := read_pictures(one["folder"])[1])),
+        picture_faults=tuple(fault for one in reproduction if (fault := ProcessStore(one["folder"]).pictures[1])),
         rates=rate_study(source),
         effects=effects(source, verdict),
         audit=audit(phases, rows),
@@ -386,7 +385,7 @@ def pictures(folder: Path, processes: Iterable[Mapping[str, Any]]) -> Iterable[t
     """What the processes drew, in order; bytes are taken as long as the page has room for them."""
     room = MOST_PICTURE_BYTES
     for process in processes:
-        entries, _ = read_pictures(process["folder"])
+        entries, _ = ProcessStore(process["folder"]).pictures
         for entry in entries:
             data = {}
             for kind in ("file", "still"):

@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from repro.errors import ReproError
-from repro.tracking.files import folder_errors, read_json, write_json
+from repro.tracking.files import folder_errors, write_json
+from repro.tracking.store import PICTURES
 
 Pixels = NDArray[np.uint8]
 
-INDEX = "pictures.json"
 KINDS = ("image", "frames", "lines", "points")
 MOST_PICTURES = 24
 MOST_SIDE = {"image": 480, "frames": 240}  # pixels
@@ -69,18 +69,12 @@ def write_pictures(folder: Path, given: Any) -> None:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
             (folder / path).write_bytes(data)
-    write_json(folder / INDEX, {"pictures": entries, "fault": fault})
+    write_json(folder / PICTURES, {"pictures": entries, "fault": fault})
 
 
 def write_fault(folder: Path, fault: str) -> None:
     """Say why a process left no pictures."""
-    write_json(folder / INDEX, {"pictures": [], "fault": fault})
-
-
-def read_pictures(folder: Path) -> tuple[list[dict[str, Any]], str]:
-    """The entries of a process's pictures, and what went wrong with them; ([], "") where it left none."""
-    index = read_json(folder / INDEX) or {}
-    return list(index.get("pictures") or ()), str(index.get("fault") or "")
+    write_json(folder / PICTURES, {"pictures": [], "fault": fault})
 
 
 def prepared(name: str, picture: Any) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -32,6 +32,7 @@ from repro.tracking.files import (
 RECORD = "process.json"
 TRAJECTORY = "trajectory.jsonl"
 METRICS = "metrics.json"
+PICTURES = "pictures.json"
 
 #: A process in one of these states is not run again: the same seed and code would end the same way.
 ENDED = frozenset({"finished", "diverged", "pruned"})
@@ -103,6 +104,12 @@ class ProcessStore:
         if "metrics" in record:
             record["metrics"] = {name: decode_number(value) for name, value in record["metrics"].items()}
         return record
+
+    @property
+    def pictures(self) -> tuple[list[dict[str, Any]], str]:
+        """The entries of the pictures that it drew, and what went wrong with them; ([], "") where it drew none."""
+        index = read_json(self.folder / PICTURES) or {}
+        return list(index.get("pictures") or ()), str(index.get("fault") or "")
 
     def begin(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Opens the folder for writing, new or after any death; what process.json already holds is kept.

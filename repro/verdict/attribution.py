@@ -1,27 +1,36 @@
 """What explains a gap: measured effects of single switches, matched in sign and size with what there is to close.
 
 A switch is one thing changed alone in our own run: a part left out, a deviation from the paper undone, another value
-of a setting. Its effect is metric(switched) − metric(ours), paired by seed. The gap to close is printed − ours. A
-switch explains the gap when its effect is clearly of the gap's sign and its share, effect / gap, may be 1. The
-interval of the share is Fieller's (1954, Journal of the Royal Statistical Society B 16): it carries the uncertainty
-of both.
+of a setting. Its effect is metric(switched) − metric(ours), paired by seed. The gap to close is printed − ours, and the
+share of a switch is effect / gap. A switch is said to explain the gap only when the whole interval of its share lies
+between half of the gap and one and a half (MOST_TOLERANCE) and the share may be 1 within the row's tolerance; what
+only may be as large is named as that. So an effect of half the gap is called its cause in at most 5 % of runs, however
+many such effects were measured.
+
+The interval of the share is Fieller's (1954, Journal of the Royal Statistical Society B 16): every c for which
+effect − c · gap may be zero. It carries the uncertainty of both, with Welch and Satterthwaite's degrees of freedom at
+that c, and its level is shared out over the measured switches (Bonferroni). Differences of pairs vary alike whatever
+was switched, so their variances are pooled; a switch that is clearly noisier than the others, by an F test, keeps its
+own.
 
 A part of the method can be the cause in three ways, and each looks different:
 - it hurts here (the paper's model lacks it): leaving it out closes the gap;
 - it is already missing in our run: leaving it out changes nothing at all, in any seed;
 - it acts only in part: leaving it out costs as much as the gap. That is a hint and no explanation, since the part is
   active.
-Intervals are not corrected for the number of switches, and effects need not add up.
+Effects need not add up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-#: Nothing closer to the printed number than this share of the gap is asked of a cause, however wide the tolerance.
+#: What a cause leaves open, or overshoots by, is at most this share of the gap.
 MOST_TOLERANCE = 0.5
+#: Level at which a switch counts as noisier than the others: a false alarm only costs it the help of their variance.
+NOISIER = 0.05
 
 
 @dataclass(frozen=True)
@@ -51,9 +60,10 @@ class Switch:
 
 #: What a cause is, best first; ranking follows this order.
 STANDS = (
-    "explains",  # closes the gap: clearly of its sign, and as large as it may be
+    "explains",  # closes the gap: its whole interval lies around it
     "missing",  # the part is not active in our run
     "as_large",  # the part is worth as much as the gap, and active
+    "could",  # clearly of the gap's sign and perhaps as large; it may be less than half of it too
     "in_part",  # clearly of the gap's sign, clearly smaller
     "overshoots",  # clearly of its sign, clearly larger
     "unclear",  # its interval holds both nothing and the whole gap
@@ -67,7 +77,8 @@ STANDS = (
 class Cause:
     """A switch with what it explains. `effect`, `interval`, `values` are oriented so that a positive share closes.
 
-    shares: Fieller's interval of effect / gap; None where it has none (one pair, no pair, a gap that may be zero).
+    interval, shares: of the effect and of effect / gap, at a level that holds for all measured switches together; None
+        where there is none (one pair, no pair, a gap that may be zero).
     """
 
     label: str
@@ -79,6 +90,7 @@ class Cause:
     shares: tuple[float, float] | None = None
     share: str = ""
     note: str = ""
+    size_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,7 @@ class Mean:
     error: float
     n: int
     values: tuple[float, ...] = field(default=(), repr=False)
+    pooled_degrees: float = 0.0
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Mean:
@@ -117,8 +130,18 @@ class Mean:
     def interval(self, confidence: float) -> tuple[float, float] | None:
         if self.n < 2:
             return None
-        half = quantile(self.n - 1, confidence) * self.error
+        half = quantile(self.degrees, confidence) * self.error
         return self.value - half, self.value + half
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the error."""
+        return self.pooled_degrees or self.n - 1
+
+    @property
+    def variance(self) -> float:
+        """Of one value; NaN for fewer than two."""
+        return self.error**2 * self.n
 
 
 def quantile(degrees: float, confidence: float) -> float:
@@ -126,6 +149,38 @@ def quantile(degrees: float, confidence: float) -> float:
     from scipy import special
 
     return float(special.stdtrit(degrees, (1 + confidence) / 2))
+
+
+def pooled(effects: Sequence[Mean]) -> list[Mean]:
+    """Each mean with the error that the variances of all give; those that are clearly noisier keep their own.
+
+    The pool begins with the quieter half and takes in one after the other, by variance, until one is clearly noisier
+    than those inside. Effects without spread (one pair, or a switch that changes nothing) are no part of it.
+    """
+    from scipy import special
+
+    spread = sorted((one for one in effects if one.n > 1 and one.error > 0), key=lambda one: one.variance)
+    inside = spread[: (len(spread) + 1) // 2]
+    for one in spread[len(inside) :]:
+        variance, free = together(inside)
+        if one.variance / variance > float(special.fdtri(one.n - 1, free, 1 - NOISIER)):
+            break
+        inside.append(one)
+    if len(inside) < 2:
+        return list(effects)
+    variance, free = together(inside)
+    # by identity: two switches may have measured the same values
+    members = set(map(id, inside))
+    return [
+        replace(one, error=math.sqrt(variance / one.n), pooled_degrees=float(free)) if id(one) in members else one
+        for one in effects
+    ]
+
+
+def together(means: Sequence[Mean]) -> tuple[float, int]:
+    """The pooled variance of one value, and its degrees of freedom."""
+    free = sum(one.n - 1 for one in means)
+    return sum(one.variance * (one.n - 1) for one in means) / free, free
 
 
 def fieller(effect: Mean, gap: Mean, confidence: float) -> tuple[float, float] | None:
@@ -136,13 +191,33 @@ def fieller(effect: Mean, gap: Mean, confidence: float) -> tuple[float, float] |
     if effect.n < 2 or gap.n < 1 or gap.value == 0:
         return None
     gap_error = gap.error if gap.n > 1 else 0.0
-    t = quantile(min(effect.n, gap.n if gap.n > 1 else effect.n) - 1, confidence)
-    a = gap.value**2 - (t * gap_error) ** 2
-    if a <= 0:
+    if gap_error and abs(gap.value) <= quantile(gap.degrees, confidence) * gap_error:
         return None
-    b, c = effect.value * gap.value, effect.value**2 - (t * effect.error) ** 2
-    root = math.sqrt(max(0.0, b * b - a * c))
-    return (b - root) / a, (b + root) / a
+    share = effect.value / gap.value
+    if effect.error == 0 and gap_error == 0:
+        return share, share
+
+    def may_be(c: float) -> bool:
+        a, b = effect.error**2, (c * gap_error) ** 2
+        below = a**2 / effect.degrees + (b**2 / gap.degrees if b else 0.0)
+        degrees = (a + b) ** 2 / below if below else effect.degrees
+        return abs(effect.value - c * gap.value) <= quantile(degrees, confidence) * math.sqrt(a + b)
+
+    return edge(may_be, share, -1), edge(may_be, share, 1)
+
+
+def edge(may_be: Callable[[float], bool], inside: float, side: int) -> float:
+    """Where `may_be` turns false, from a value for which it holds, by bisection to a thousandth of the gap."""
+    step = 0.25
+    while may_be(inside + side * step):
+        step *= 2
+        if step > 1e6:  # the gap is barely told from zero: as good as no end
+            return side * math.inf
+    low, high = 0.0, step
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (middle, high) if may_be(inside + side * middle) else (low, middle)
+    return inside + side * (low + high) / 2
 
 
 def attribute(
@@ -160,19 +235,22 @@ def attribute(
     if not gap.n or gap.value == 0:
         return Attribution(0.0, None, "there is no gap to explain")
     near = min(MOST_TOLERANCE, tolerance / abs(gap.value))
-    found = [judged(switch, gap, near, confidence) for switch in switches]
+    effects = pooled([Mean.of(switch.values) for switch in switches])
+    measured = sum(effect.n > 1 and any(effect.values) for effect in effects)
+    each = 1 - (1 - confidence) / max(1, measured)
+    found = [judged(switch, effect, gap, near, each) for switch, effect in zip(switches, effects, strict=True)]
     ranked = sorted(found, key=lambda cause: rank(cause, gap.value))
     best = ranked[0] if ranked else None
-    explained = best is not None and best.stands in ("explains", "missing")
+    # a missing part explains as much as the paper says that it is worth; without a figure that is not known
+    explained = best is not None and (best.stands == "explains" or (best.stands == "missing" and best.size_known))
     command = "" if explained else cheapest(switches, found)
     return Attribution(
         gap.value, gap.interval(confidence), sentence(ranked, command), tuple(ranked), explained, command
     )
 
 
-def judged(switch: Switch, gap: Mean, near: float, confidence: float) -> Cause:
+def judged(switch: Switch, effect: Mean, gap: Mean, near: float, confidence: float) -> Cause:
     """One switch against the gap; `near` is how far from 1 a share may lie and still close the gap."""
-    effect = Mean.of(switch.values)
     notes = [switch.note] if switch.note else []
     lost = len(switch.values) - effect.n
     if lost:
@@ -194,6 +272,7 @@ def judged(switch: Switch, gap: Mean, near: float, confidence: float) -> Cause:
             shares,
             share,
             "; ".join(notes),
+            not (stands == "missing" and switch.claimed is None),
         )
 
     if not effect.n:
@@ -214,18 +293,18 @@ def judged(switch: Switch, gap: Mean, near: float, confidence: float) -> Cause:
         return cause("nothing")
     away = effect.value * gap.value < 0
     if switch.kind == "part" and away:
-        opposite = Mean(-effect.value, effect.error, effect.n, tuple(-value for value in effect.values))
+        opposite = replace(effect, value=-effect.value, values=tuple(-value for value in effect.values))
         shares = fieller(opposite, gap, confidence)
         stands = standing(opposite, gap, shares, near, confidence)
         if stands == "explains":
             notes.append("leaving it out costs as much as the gap, and it is active here: is all of it?")
         renamed = {"explains": "as_large", "in_part": "worth", "overshoots": "worth"}.get(stands, stands)
         # what is worth five times the gap cannot be missing, and says nothing of the gap
-        text = f"worth {told(shares)} of the gap" if shares and renamed in ("as_large", "worth") else ""
+        text = f"worth {told(shares)} of the gap" if shares and renamed in ("as_large", "could", "worth") else ""
         return cause(renamed, -1, shares, text)
     shares = fieller(effect, gap, confidence)
     stands = standing(effect, gap, shares, near, confidence)
-    verb = {"explains": "explains ", "in_part": "explains ", "overshoots": "", "unclear": ""}.get(stands)
+    verb = {"explains": "explains ", "in_part": "explains ", "could": "", "overshoots": "", "unclear": ""}.get(stands)
     text = "" if shares is None or verb is None else f"{verb}{told(shares)} of the gap"
     if stands == "unclear" and effect.n == 1:
         notes.append(f"{100 * effect.value / gap.value:.0f} % of the gap in one pair, which has no interval")
@@ -251,11 +330,15 @@ def standing(effect: Mean, gap: Mean, shares: tuple[float, float] | None, near: 
         return "unclear" if high >= 1 - near else "nothing"
     if high < 1 - near:
         return "in_part"
-    return "overshoots" if low > 1 + near else "explains"
+    if low > 1 + near:
+        return "overshoots"
+    return "explains" if low > 1 - MOST_TOLERANCE and high < 1 + MOST_TOLERANCE else "could"
 
 
 def told(shares: tuple[float, float]) -> str:
     """ "80–110 %"."""
+    if not all(map(math.isfinite, shares)):
+        return "any share"
     low, high = (round(100 * end) for end in shares)
     return f"{low} %" if low == high else f"{low} to {high} %" if low < 0 else f"{low}–{high} %"
 
@@ -294,13 +377,27 @@ def sentence(ranked: Sequence[Cause], command: str) -> str:
         rivals = sum(cause.stands == "explains" for cause in ranked) - 1
         also = f"; so would {plural(rivals, 'other switch', 'other switches')}" if rivals else ""
         return f"{best.label} {best.share}{also}"
-    if best is not None and best.stands == "missing":
+    if best is not None and best.stands == "missing" and best.size_known:
         return f"{best.label}: leaving it out changes nothing, so it is missing in our run ({best.share})"
-    text = "nothing that was measured explains it" if any(c.effect is not None for c in ranked) else "unexplained"
-    if best is not None and best.stands == "as_large":
-        text += f"; {best.label} is {best.share} and active: is all of it?"
-    elif best is not None and best.stands == "in_part":
-        text += f" whole; {best.label} {best.share}"
+    if best is not None and best.stands == "missing":
+        text = (
+            f"{best.label}: leaving it out changes nothing, so it is missing in our run; what it is worth is not known"
+        )
+        return text + (f". Cheapest next experiment: {command}" if command else "")
+    measured = [cause for cause in ranked if cause.effect is not None]
+    if not measured:
+        text = "unexplained"
+    elif best is not None and best.stands == "as_large":
+        text = f"nothing that was measured explains it; {best.label} is {best.share} and active: is all of it?"
+    elif best is not None and best.stands == "could":
+        text = f"nothing is shown to explain it; {best.label} could, its effect is {best.share.removeprefix('worth ')}"
+    else:
+        text = "nothing that was measured explains it"
+        closing = [cause for cause in measured if cause.shares and cause.stands in ("in_part", "nothing", "unclear")]
+        largest = max(closing, key=lambda cause: (cause.shares or (0.0, 0.0))[1], default=None)
+        if largest is not None and largest.shares is not None and 0 < largest.shares[1] < math.inf:
+            most = math.ceil(100 * largest.shares[1])
+            text += f"; the largest effect, {largest.label}, covers at most {most} % of the gap"
     if command:
         text += f". Cheapest next experiment: {command}"
     return text
@@ -311,7 +408,7 @@ def cheapest(switches: Sequence[Switch], causes: Sequence[Cause]) -> str:
     still = [
         switch
         for switch, cause in zip(switches, causes, strict=True)
-        if switch.command and cause.stands in ("unclear", "unmeasured")
+        if switch.command and cause.stands in ("could", "unclear", "unmeasured")
     ]
     return min(still, key=lambda switch: switch.cost).command if still else ""
 

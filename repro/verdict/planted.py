@@ -1,7 +1,9 @@
 """Planted gaps with a known cause, and how often attribution ranks that cause first: what its worth is measured by.
 
 A world has PARTS switches with true effects and seeds with noise of sd 1, half of whose variance two runs of one seed
-share. Our run lacks one thing, which makes the gap; the other switches have effects drawn from N(0, (others · gap)²).
+share. Our run lacks one thing, which makes the gap. The other switches are decoys: one has an effect of exactly
+others · gap, in the gap's direction; one has WIDE times the noise; the effects of the rest lie anywhere up to that
+size, in either direction. A decoy as large as the gap cannot be told from the cause by anybody, so there is none.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from repro.verdict.attribution import Attribution, Switch, attribute
 
 PARTS = 6
 SHARED = 0.5
+WIDE = 4.0
 #: How a cause can hide. "absent" is the world whose cause is not among the candidates.
 CASES = ("deviation", "missing part", "half a part", "absent")
 
@@ -32,19 +35,19 @@ def world(case: str, seeds: int, gap: float, others: float, generator: np.random
     """One world of a case: its attribution, and the label of the true cause ("" if it is not among the candidates)."""
     shared = np.sqrt(SHARED) * generator.standard_normal(seeds)
 
-    def metric(mean: float) -> NDArray[np.float64]:
-        return mean + shared + np.sqrt(1 - SHARED) * generator.standard_normal(seeds)
+    def metric(mean: float, wide: float = 1.0) -> NDArray[np.float64]:
+        return mean + shared + wide * np.sqrt(1 - SHARED) * generator.standard_normal(seeds)
 
     ours = metric(0.0)
     switches = []
-    true = int(generator.integers(PARTS))
+    true, half, wide = (int(place) for place in generator.permutation(PARTS)[:3])
     parts = case in ("missing part", "half a part")
     for place in range(PARTS):
-        effect = float(generator.normal(0.0, others * abs(gap)))
+        effect = others * gap * (1.0 if place == half else float(generator.uniform(-1, 1)))
         if parts:
             # most parts help: leaving one out moves away from the better side, where the gap points
             effect = -abs(effect) * np.sign(gap)
-        values = metric(effect) - ours
+        values = metric(effect, WIDE if place == wide else 1.0) - ours
         if place == true and case == "deviation":
             values = metric(gap) - ours
         elif place == true and case == "missing part":
@@ -74,14 +77,14 @@ def table(repeats: int, seeds: Sequence[int] = (3, 5, 10), gaps: Sequence[float]
     """The planted suite as lines of text."""
     generator = np.random.default_rng(11)
     lines = [
-        f"{PARTS} switches, noise sd 1; the gap in sd, the other switches' effects in gaps; % of {repeats:,} worlds",
-        f"{'cause':14} {'seeds':>5} {'gap':>4} {'others':>7} {'first':>7} {'and named the cause':>20}",
+        f"{PARTS} switches, noise sd 1; gap in sd, largest decoy in gaps; % of {repeats:,} worlds",
+        f"{'cause':14} {'seeds':>5} {'gap':>4} {'decoys':>7} {'first':>7} {'and named the cause':>20}",
     ]
     for case in CASES:
         for n in seeds:
             for gap in gaps:
                 for others in (0.1, 0.25, 0.5):
                     found = rates(case, n, gap, others, repeats, generator)
-                    named = f"{100 * found.explained:20.1f}" if case != "absent" else f"{'–':>20}"
+                    named = f"{100 * found.explained:20.1f}" if case == "deviation" else f"{'–':>20}"
                     lines.append(f"{case:14} {n:5} {gap:4g} {others:7g} {100 * found.first:7.1f} {named}")
     return lines

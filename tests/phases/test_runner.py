@@ -180,7 +180,7 @@ def test_the_time_of_the_pass_that_trained_is_kept(folder: Path) -> None:
     main([*only, "reproduction.seeds=2", "reproduction.max_seeds=2"])
     assert spent() == first, "a pass that only read the seeds hides what they took"
     forget()
-    main([*only, "reproduction.seeds=3", "reproduction.max_seeds=3"])  # the number of seeds is no part of what one seed computes
+    main([*only, "reproduction.seeds=3", "reproduction.max_seeds=3"])
     assert spent() > first
 
 

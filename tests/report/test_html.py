@@ -257,7 +257,7 @@ def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
 def test_each_system_has_a_panel_of_its_own_and_none_is_averaged_with_another() -> None:
     def panel(system: str, end: float) -> tree.Panel:
         curve = tree.Curve(0, ((10, 20.0), (20, end)), 2, "diverged" if system == "gru" else "finished")
-        return tree.Panel("accuracy", "test", (curve,), curve.points, (("Table 1", end),), system)
+        return tree.Panel("accuracy", "test", (curve,), curve.points, (("Table 1", end, 1.0),), system)
 
     section = read(html.render(report_of(panels=(panel("cnn", 94.0), panel("gru", 91.0))))).all("section")
     [drawn] = [one for one in section if one.all("h2") and one.all("h2")[0].text() == "Trajectories"]

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from repro.tracking import pictures
-from repro.tracking.pictures import PictureError, apng, png, prepared, read_pictures, write_fault, write_pictures
+from repro.tracking.pictures import PictureError, apng, png, prepared, write_fault, write_pictures
+from repro.tracking.store import ProcessStore
 
 
 def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -102,7 +103,7 @@ def test_each_kind_is_kept_with_its_caption(tmp_path: Path) -> None:
             "cloud": {"points": torch.zeros(5, 2, requires_grad=True)},
         },
     )
-    entries, fault = read_pictures(tmp_path)
+    entries, fault = ProcessStore(tmp_path).pictures
     by_name = {entry["name"]: entry for entry in entries}
     assert fault == "" and list(by_name) == ["grey", "mask", "one channel", "moving", "curve", "cloud"]
     assert by_name["grey"]["caption"] == "a <b>caption</b>" and (
@@ -115,7 +116,7 @@ def test_each_kind_is_kept_with_its_caption(tmp_path: Path) -> None:
     assert width == 3 * 5 + 2 * 2  # three frames, two white columns between them
     assert by_name["curve"]["values"] == [[1.0, "NaN", 2.0]] and len(by_name["cloud"]["values"]) == 5
     write_fault(tmp_path, "no camera")
-    assert read_pictures(tmp_path) == ([], "no camera")
+    assert ProcessStore(tmp_path).pictures == ([], "no camera")
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_what_is_too_large_is_made_smaller_and_says_so() -> None:
 
 def test_more_pictures_than_a_page_shows_are_counted(tmp_path: Path) -> None:
     write_pictures(tmp_path, {f"p{place}": {"lines": [0.0, 1.0]} for place in range(30)})
-    entries, fault = read_pictures(tmp_path)
+    entries, fault = ProcessStore(tmp_path).pictures
     assert len(entries) == 24 and fault == "30 pictures were given; the first 24 are kept"
 
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from repro.errors import ComponentError, ConfigError, DivergedError, ExitCode
-from repro.tracking.pictures import read_pictures
 from repro.tracking.store import ProcessStore
 from repro.training.checkpoint import kept_files
 from repro.training.interruption import Interrupted
@@ -97,17 +96,17 @@ def test_pictures_are_kept_once_and_disturb_nothing(undisturbed, tmp_path):
     store = ProcessStore(tmp_path)
     result = train(spec(pictures=True), paper(), store)
     assert rows(store) == undisturbed[1] and result.metrics == undisturbed[0].metrics
-    ((picture,), fault) = read_pictures(store.folder)
+    ((picture,), fault) = store.pictures
     assert (picture["name"], picture["kind"], picture["caption"], fault) == ("fit", "lines", "what the model says", "")
     assert [len(line) for line in picture["values"]] == [12]
-    assert read_pictures(undisturbed[2].folder) == ([], "")
+    assert undisturbed[2].pictures == ([], "")
 
 
 def test_a_fault_in_pictures_costs_the_pictures_only(tmp_path):
     store = ProcessStore(tmp_path)
     result = train(spec(pictures=True), paper(evaluation={"interrupt": "no pictures"}), store)
     assert result.status == "finished" and result.metrics["error"] == store.metrics["metrics"]["error"]
-    drawn, fault = read_pictures(store.folder)
+    drawn, fault = store.pictures
     assert drawn == [] and "no camera here" in fault and "fakes.py" in fault
     assert store.record["notes"] == [f"No pictures: {fault}"]
 
