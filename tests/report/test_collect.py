@@ -123,10 +123,10 @@ def test_edits_after_registration_stand_beside_the_verdict() -> None:
 
 def test_reading_and_drawing_need_no_torch_and_little_time(transformer: Path) -> None:
     code = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys, time\n"
         "from pathlib import Path\nfrom repro.report import build\n"
         f"build(Path({str(transformer)!r}))\n"
-        "print(time.perf_counter() - start)\n"
+        "print(time.process_time())\n"  # of this process: a busy machine does not count
         "print([name for name in ('torch', 'pandas', 'matplotlib', 'lightning') if name in sys.modules])\n"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
