@@ -35,8 +35,9 @@ class AuditResult:
     """What the audit found for one record.
 
     `derived` is what the paper's text gives (in the record's printed unit) at the stated assumption, `interval` its
-    range over the rounding of the inputs, `allowed` the interval of `assumption` in which the printed number holds.
-    `arithmetic` is the calculation in words; `assumption` names what would have to hold, and which rows then agree.
+    range over the rounding of the inputs, `allowed` the interval of `assumption` in which the printed number holds, and
+    `needs` says so in words. `arithmetic` is the calculation in words; `assumption` names what would have to hold, and
+    which rows then agree.
     """
 
     record: str
@@ -49,6 +50,7 @@ class AuditResult:
     assumption: str = ""
     allowed: Interval | None = None
     sensitivity: tuple[str, ...] = ()
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,8 @@ def maximal_subsets(intervals: Mapping[str, Interval | None]) -> list[Subset]:
 
 
 def listing(ids: Sequence[str], table: Table) -> str:
-    return ", ".join(table.record(id).label for id in ids)
+    """Labels in a sentence; they have commas of their own."""
+    return "; ".join(f"“{table.record(id).label}”" for id in ids)
 
 
 def audit_group(table: Table, group: Group, facts: Mapping[str, float] | None = None) -> list[AuditResult]:
@@ -326,6 +329,7 @@ def audit_group(table: Table, group: Group, facts: Mapping[str, float] | None = 
                 summary,
                 interval,
                 tuple(sensitivities(record, assumption)),
+                f"{assumption.name} = {need}",
             )
         )
     return results
@@ -343,7 +347,9 @@ def group_summary(table: Table, group: Group, subsets: Sequence[Subset], holding
         others = [id for id in group.records if id not in subset.records]
         who = f"all {total} rows" if not others else f"{len(subset.records)} of {total} rows"
         text = f"{name} = {span(subset.interval, group.assumption.whole)} makes {who} agree"
-        text += f" ({listing(subset.records, table)})" if others else ""
+        if others:
+            few = len(others) < len(subset.records)
+            text += f" (all but {listing(others, table)})" if few else f" ({listing(subset.records, table)})"
         parts.append(text + ".")
     if subsets and len(subsets[0].records) < total:
         others = [id for id in group.records if id not in subsets[0].records]

@@ -559,6 +559,7 @@ def audit_line(entry: Mapping[str, Any], labels: Mapping[str, tree.Row]) -> tree
         verdict=verdict,
         arithmetic=str(entry.get("arithmetic") or ""),
         assumption=str(entry.get("assumption") or ""),
+        needs=str(entry.get("needs") or ""),
     )
 
 

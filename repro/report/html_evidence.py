@@ -79,9 +79,10 @@ def card(line: tree.AuditLine, rows: dict[str, tree.Row]) -> Markup:
 
 def cluster(against: list[tree.AuditLine]) -> Markup:
     """Numbers that contradict each other under one assumption: what would have to hold, a table, the arithmetic."""
+    heads = ("Printed number", "Printed", "The paper’s text gives", "The printed one needs")
     table = plain_table(
-        ("Printed number", "Printed", "The paper’s text gives"),
-        [(line.label, line.printed, line.derived) for line in against],
+        heads if any(line.needs for line in against) else heads[:3],
+        [(line.label, line.printed, line.derived, line.needs)[: 4 if line.needs else 3] for line in against],
         numeric=(1, 2),
         stack=False,
     )

@@ -176,6 +176,7 @@ class AuditLine:
     verdict: str
     arithmetic: str
     assumption: str = ""
+    needs: str = ""  # the assumption under which the printed number would hold: "vocabulary = 41,004 … 42,957"
 
 
 @dataclass(frozen=True)
