@@ -329,7 +329,7 @@ def audit_group(table: Table, group: Group, facts: Mapping[str, float] | None = 
                 summary,
                 interval,
                 tuple(sensitivities(record, assumption)),
-                f"{assumption.name} = {need}",
+                f"{assumption.name} = {need}" if interval else f"no value of {assumption.name} gives it",
             )
         )
     return results

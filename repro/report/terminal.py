@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def render(
         lines.append(f"  … and {len(edits) - MOST_EDITS} further edits: all are in the report")
     if hidden:
         lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
-    return "\n".join(lines + to_run(report) + ending(report, folder, width))
+    return "\n".join(lines + to_run(report, width) + ending(report, folder, width))
 
 
 def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
@@ -55,7 +56,7 @@ def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
     return [line] if len(line) <= width else parts
 
 
-def to_run(report: tree.Report) -> list[str]:
+def to_run(report: tree.Report, width: int) -> list[str]:
     """The command that gives most of the paper's rows that were not run, how many, and what it would take."""
     commands = Counter(row.command for row in report.results if row.verdict == "not_run" and row.command)
     if not commands:
@@ -65,7 +66,9 @@ def to_run(report: tree.Report) -> list[str]:
     more = f"; {plural(rest, 'further command')} in the report" if rest else ""
     lines = [f"Not run: {command}", f"  gives {plural(number, 'row')}{more}"]
     takes = next((row.estimate for row in report.results if row.command == command and row.estimate), "")
-    return [*lines, f"  takes {takes}"] if takes else lines
+    if takes:
+        lines += textwrap.wrap(f"takes {takes}", width, initial_indent="  ", subsequent_indent="    ")
+    return lines
 
 
 def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:

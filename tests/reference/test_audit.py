@@ -80,7 +80,8 @@ def test_a_group_that_no_value_reconciles() -> None:
     result = audit(parse_table(text))[2]
     assert result.allowed == pytest.approx((59.5 / 3, 60.5 / 3))
     assert "2 of 3 rows agree with it" in result.assumption
-    assert "No single v reconciles z with the rest." in result.assumption
+    assert "No single v reconciles “z” with the rest." in result.assumption
+    assert result.needs == "v = 19.83 … 20.17"
 
 
 def test_a_value_that_no_assumption_reaches() -> None:
@@ -89,6 +90,7 @@ def test_a_value_that_no_assumption_reaches() -> None:
     result = audit(parse_table(text))[2]
     assert result.allowed is None
     assert "needs v = no value of it" in result.arithmetic
+    assert result.needs == "no value of v gives it"
 
 
 def test_printed_twice() -> None:

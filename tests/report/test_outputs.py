@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -119,3 +120,17 @@ def test_a_contradiction_of_many_numbers_is_told_once() -> None:
     [cluster] = page.all("div", "cluster")
     assert "11 numbers that cannot hold together" in cluster.text() and cluster.text().count("No V serves all.") == 1
     assert len(cluster.all("tbody")[0].all("tr")) == 11
+
+
+def test_what_was_not_run_says_what_it_would_take() -> None:
+    row = tree.Row(
+        "bleu", "BLEU", "not_run", kind="value", command="python -m repro run scale=paper", estimate="460 hours"
+    )
+    report = SimpleNamespace(results=(row, row))
+    assert terminal.to_run(report, 100) == [  # type: ignore[arg-type]
+        "Not run: python -m repro run scale=paper",
+        "  gives 2 rows",
+        "  takes 460 hours",
+    ]
+    silent = SimpleNamespace(results=(replace(row, estimate=""),))
+    assert terminal.to_run(silent, 100)[1:] == ["  gives 1 row"]  # type: ignore[arg-type]

@@ -312,7 +312,7 @@ class Embedding(nn.Module):
         self.pieces = nn.Embedding(vocabulary, width)
         self.dropout = nn.Dropout(dropout)
         if positions == "learned":
-            self.pe: Tensor = nn.Parameter(positional_encoding(max_length, width))
+            self.pe: Tensor = nn.Parameter(torch.empty(max_length, width))
         else:
             self.register_buffer("pe", positional_encoding(max_length, width), persistent=False)
 
@@ -422,7 +422,7 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """The paper is silent: Xavier-uniform matrices, zero biases, embeddings N(0, d_model^-1/2)."""
+        """The paper is silent: Xavier-uniform matrices, zero biases, embeddings normal with deviation d_model^-1/2."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -430,6 +430,9 @@ class Transformer(nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+        for embedding in (self.source_embedding, self.target_embedding):
+            if embedding.positions == "learned":  # last, so that all other weights are those of the unchanged model
+                nn.init.normal_(embedding.pe, std=embedding.width**-0.5)
 
     def encode(self, source: Tensor) -> Tensor:
         """source [b, m] → memory [b, m, width]."""

@@ -90,6 +90,7 @@ class Training:
             group["lr"] = rate
         self.optimiser.zero_grad()
         terms = self.gradients(batch) if self.accumulate == 1 else self.accumulated(batch)
+        # at infinity nothing is clipped, and the norm is measured all the same
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if self.clip is None else self.clip)
         self.optimiser.step()
         return {
