@@ -184,6 +184,7 @@ def row(entry: Mapping[str, Any]) -> tree.Row:
     values["edits"] = tuple(tuple(map(str, edit)) for edit in entry.get("edits") or ())
     values["points"] = tuple((float(a), float(b), float(c)) for a, b, c in entry.get("points") or ())
     values["n"] = int(entry.get("n") or 0)
+    values["stricter"] = entry.get("stricter") is True
     values["own"] = entry.get("own") is not False
     for one in fields(tree.Row):
         if one.type == "str" and one.name in values:

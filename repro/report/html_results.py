@@ -63,6 +63,7 @@ def strip(row: tree.Row, axis: Symmetric) -> Markup:
 
 def verdict_cell(row: tree.Row, why: str) -> Markup:
     remarks: list[Content] = [tag("small", why) if why else None]
+    remarks += [tag("small", words.flag(row)) if words.flag(row) else None]
     remarks += [tag("small", f"edited: {name} {before} → {now}") for name, before, now in row.edits]
     word = tag("span", strips.shape(row.verdict), tag("span", row.word), class_=f"verdict v-{row.verdict}")
     return fragment(word, remarks)

@@ -107,7 +107,12 @@ def rows_table(rows: tuple[tree.Row, ...]) -> str:
         name = f"{row.label}, {row.group}" if row.group and row.group not in row.label else row.label
         why = words.reason(row)
         edits = "".join(f"; edited: {field} {before} → {now}" for field, before, now in row.edits)
-        verdict = f"{SHAPES.get(row.verdict, '')} {row.word}" + (f": {why}" if why else "") + edits
+        verdict = (
+            f"{SHAPES.get(row.verdict, '')} {row.word}"
+            + (f": {why}" if why else "")
+            + (f"; {words.flag(row)}" if words.flag(row) else "")
+            + edits
+        )
         cells = (
             name,
             row.printed or "–",

@@ -54,6 +54,7 @@ class Row:
     reason: str = ""
     p_one_distribution: float | None = None
     more_seeds: int | None = None
+    stricter: bool = False  # the tolerance is smaller than the paper's own sampling error
     command: str = ""
     compute: str = ""
     estimate: str = ""

@@ -97,6 +97,11 @@ def reason(row: tree.Row) -> str:
     return ""
 
 
+def flag(row: tree.Row) -> str:
+    """What a reader must know of the row's tolerance beside its verdict."""
+    return "tolerance stricter than the paper’s own error" if row.stricter else ""
+
+
 def clip(text: str, size: int) -> str:
     """At most `size` characters, cut at a word where there is one; the fold beside it holds the whole."""
     if len(text) <= size:

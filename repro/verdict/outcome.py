@@ -32,7 +32,7 @@ class ValueVerdict:
     p_match, p_mismatch: smallest level at which each claim would hold at a single look.
     p_one_distribution: could the paper's number and our seeds be draws of one distribution? NaN if it cannot be asked.
     more_seeds: further seeds expected to decide (4 chances in 5); None where none are needed or none would do.
-    stricter: the tolerance is smaller than the paper's own sampling error.
+    stricter: the tolerance is smaller than half the interval of the mean that the paper's own runs give.
     """
 
     verdict: Verdict

@@ -100,7 +100,6 @@ def decide_value(
         arrays = np.array(mean), np.array(spread)
         futile = most is not None and bool(chance_to_decide(*arrays, n, most, low, high, level) < FUTILE)
         more = None if futile else further_seeds(mean, spread, n, low, high, level)
-    own_error = (spread if paper_spread is None else paper_spread) / math.sqrt(paper_seeds or 1)
     return ValueVerdict(
         verdict,
         explain(verdict, interval, low, high, more, futile),
@@ -113,10 +112,21 @@ def decide_value(
         min(above, below),
         one_distribution(values, printed, paper_spread, paper_seeds),
         more,
-        own_error > tolerance,
+        papers_error(spread, paper_spread, paper_seeds, confidence) > tolerance,
         futile,
         tuple(notes),
     )
+
+
+def papers_error(spread: float, paper_spread: float | None, paper_seeds: int | None, confidence: float) -> float:
+    """Half the width of the interval that the paper's own runs give of its mean: Student's t with its few runs.
+
+    Without a printed spread ours stands in, and the normal law, since how well ours is known says nothing of the paper.
+    """
+    known = paper_spread is not None and paper_seeds is not None and paper_seeds > 1
+    law = stats.t(paper_seeds - 1) if known and paper_seeds is not None else stats.norm
+    scale = spread if paper_spread is None else paper_spread
+    return float(law.ppf((1 + confidence) / 2)) * scale / math.sqrt(paper_seeds or 1)
 
 
 def verdict_of(inside: float, above: float, below: float, level: float, direction: str) -> Verdict:

@@ -40,6 +40,13 @@ def test_the_schema_refuses_another_verdict(gallery: Path) -> None:
         jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
+def test_a_tolerance_stricter_than_the_papers_error_is_said_beside_the_verdict() -> None:
+    said = "tolerance stricter than the paper’s own error"
+    report = report_of(measured((90.0, 90.4), stricter=True))
+    assert said in html.render(report) and said in markdown.render(report)
+    assert said not in html.render(report_of(measured((90.0, 90.4))))
+
+
 def test_markdown_says_the_sentence_first_and_every_row(gallery: Path) -> None:
     report = collect(gallery)
     text = markdown.render(report)

@@ -113,7 +113,12 @@ def test_second_question() -> None:
 
 def test_stricter_than_the_papers_own_error() -> None:
     assert decide_value([10.0, 11.0, 12.0], 11.0, 0.5, paper_spread=2.0, paper_seeds=4).stricter
-    assert not decide_value([10.0, 11.0, 12.0], 11.0, 1.5, paper_spread=2.0, paper_seeds=4).stricter
+    # t(3) 3.1824 · 2 / √4 = 3.18
+    assert decide_value([10.0, 11.0, 12.0], 11.0, 3.1, paper_spread=2.0, paper_seeds=4).stricter
+    assert not decide_value([10.0, 11.0, 12.0], 11.0, 3.3, paper_spread=2.0, paper_seeds=4).stricter
+    # no spread printed: ours is 1, and one run
+    assert decide_value([10.0, 11.0, 12.0], 11.0, 1.9).stricter
+    assert not decide_value([10.0, 11.0, 12.0], 11.0, 2.0).stricter
 
 
 def test_sequential_needs_more_at_each_look_and_stops_when_it_is_hopeless() -> None:
