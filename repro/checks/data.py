@@ -14,7 +14,7 @@ from torch import Tensor
 from repro.checks.inputs import component_location, forward_inputs, index_size, known_sizes, loss_inputs, split_masks
 from repro.checks.modules import near
 from repro.checks.passes import SPLITS, Pass, needs_acting, passes, passes_of_seed, stream
-from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.declarations import TensorDeclaration
 from repro.findings import Finding
@@ -67,6 +67,9 @@ def judge_batches(bench: Bench, origin: str, batches: list[dict[str, Tensor]]) -
     }
     if not faults:
         return passed(f"{origin}: {len(batches)} batches as declared", observed=shapes, **fields)
+    if all(": shape" in key for key in faults):
+        lost = "an axis lost or gained in a reduction, an index or a squeeze (keepdim=True keeps it)"
+        fields["likely"] = (lost, "the axes stand in another order than declared")
     return failed(f"{origin}: {'; '.join(list(faults.values())[:4])}", observed=shapes, **fields)
 
 
@@ -150,6 +153,9 @@ def splits_disjoint(bench: Bench) -> list[Finding]:
         return [not_run(ACTING)]
     if split_masks(bench):
         return [masks_disjoint(bench)]
+    splits = bench.paper.settings.get("splits") or {}
+    if splits.get("by") == "none":
+        return [not_run(f"the config declares that nothing is held out (splits): {splits['reason']}")]
     train = passes(bench, "train")[0]
     counts = Counter(train.examples)
     repeated = sum(n for n in counts.values() if n > 1)
@@ -214,6 +220,9 @@ def judge_overlap(
         return passed(f"{pair} share nothing", **fields)
     if shared / n <= limit and own > 0:
         return warned(f"{pair} share {shared} exact copies, as common as copies inside train", **fields)
+    if shared == n:
+        nothing = "the paper holds nothing out: then declare splits: {by: none, reason: …}"
+        fields["likely"] = ("the same file read for two splits", *CHECKS["splits_disjoint"].likely[:1], nothing)
     return failed(f"{pair} overlap: {shared} of {n} examples", **fields)
 
 
@@ -285,6 +294,8 @@ def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -
     }
     if n < 10 or len(set(first.examples)) < 10:
         return not_run(f"the training set has {n} examples: too few to see an order")
+    if first.batches == 1 and first.complete:
+        return not_run(f"one batch holds all {n} examples: an update sees no order")
     changing = {p.options.get("tensor") for p in bench.paper.properties if p.name == "augmented"} & set(first.names)
     if changing:
         return order_of_the_rest(bench, first, second, [x for x in first.names if x not in changing], order, fields)

@@ -172,6 +172,7 @@ def evaluation_leaves_training_untouched(bench: Bench) -> Finding:
 def evaluation_mode(bench: Bench) -> Finding:
     """Every forward of evaluation runs in eval mode, down to each dropout and normalisation layer, without gradients.
 
+    Of a model that computes the same in both modes, train mode is only warned of.
     Broken: metrics depend on dropout noise, or on the other examples of a batch.
     Likely: model.eval() is not called in evaluate | only part of the model is put into eval mode
     """
@@ -205,6 +206,13 @@ def evaluation_mode(bench: Bench) -> Finding:
             handle.remove()
     if awake:
         names = list(dict.fromkeys(awake))
+        if not mode_matters(bench):
+            return warned(
+                f"evaluation runs in train mode, which changes nothing in this model: {', '.join(names[:3])}",
+                expected="model.eval() in evaluate, for the day the model gets dropout or normalisation",
+                observed=f"training=True in {len(awake)} calls, with the outputs of eval mode",
+                location=place(bench),
+            )
         return failed(
             f"{len(names)} module(s) run in train mode in evaluation: {', '.join(names[:3])}",
             expected="training=False in every forward of evaluate",
@@ -226,6 +234,22 @@ def evaluation_mode(bench: Bench) -> Finding:
             location=place(bench),
         )
     return passed(f"{calls[0]} forwards in eval mode, without gradients")
+
+
+def mode_matters(bench: Bench) -> bool:
+    """Whether the model computes anything else in train mode than in eval mode, or changes a buffer there."""
+    found = []
+    for training in (True, False):
+        model = bench.model()
+        for module in bench.modules(model).values():
+            module.train(training)
+        batch = bench.with_noise(bench.synthetic(4))
+        torch.manual_seed(bench.seed)
+        with torch.no_grad():
+            outputs = bench.forward(model, batch)
+        buffers = [buffer for module in bench.modules(model).values() for buffer in module.buffers()]
+        found.append([*outputs.values(), *buffers])
+    return len(found[0]) != len(found[1]) or not all(map(torch.equal, *found))
 
 
 @check(phase="evaluation", family="round trip", component="evaluation")

@@ -18,10 +18,10 @@ from repro.checks.gradient import no_graph, outputs_for_loss
 from repro.checks.inputs import component_location, loss_inputs, other_values, real_places, split_masks
 from repro.checks.modules import near
 from repro.checks.oracle import call_piece, judge_loss, tensors_of
-from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.components import location_of
-from repro.errors import ComponentError
+from repro.errors import ComponentError, ConfigError
 from repro.findings import Finding, Outcome
 from repro.oracles import cross_entropy as oracle
 
@@ -155,6 +155,8 @@ def scale_is_settled_elsewhere(bench: Bench, finding: Finding) -> Finding:
     """A value that is off by a sum instead of a mean only warns here where the training makes up for it."""
     if not finding.blocks or oracle.MISTAKES["sum"] not in finding.details.get("matches", []):
         return finding
+    if bench.paper.loss_is_a_sum:
+        return finding.with_changes(outcome=Outcome.PASSED, summary="the loss is the sum that is declared", likely=())
     if not sum_is_compensated(bench):
         return finding
     return finding.with_changes(
@@ -365,6 +367,8 @@ def initial_loss(bench: Bench) -> list[Finding]:
         logits = outputs[pair.logits].double()
         classes = logits.shape[-1]
         value = float(bench.call_loss({**batch, **outputs})["total"].detach())
+        if bench.paper.loss_is_a_sum:
+            value /= logits[..., 0].numel()
         # -log p_y lies within ln C ± (largest - smallest logit of its row), whatever y is
         spread = float((logits.amax(dim=-1) - logits.amin(dim=-1)).max())
         deviation = float(logits.std(dim=-1).mean())
@@ -489,12 +493,15 @@ def terms_of(bench: Bench, part: str, loss: Any, tensors: Tensors) -> list[Findi
 
 
 @check(phase="loss", family="metamorphic", component="loss")
-def loss_batch_size(bench: Bench) -> Finding:
-    """Decides whether the loss is a mean: the same batch twice over costs the same.
+def loss_batch_size(bench: Bench, *, reduction: str = "mean", source: str = "") -> Finding:
+    """Decides whether the loss is a mean over the batch, or the sum that is declared: what the batch twice over costs.
 
-    Broken: the total doubles with the batch, so the learning rate means something else at every batch size.
+    Broken: the total doubles with the batch, so the learning rate means something else at every batch size; of a
+    declared sum (`reduction: sum`), one that does not.
     Likely: sum instead of mean reduction | averaged over a fixed number instead of the examples present
     """
+    if reduction not in ("mean", "sum"):
+        raise ConfigError(f"properties: loss_batch_size.reduction is {reduction!r}.", "Need mean or sum.")
     if isinstance(bench.loss(), dict):
         return not_run("several losses: which outputs each takes is the paper's own `update`")
     batch, outputs = outputs_for_loss(bench)
@@ -507,11 +514,21 @@ def loss_batch_size(bench: Bench) -> Finding:
         "threshold": "100 eps of float32 (another order of summation)",
         "location": component_location(bench, "loss"),
     }
+    if reduction == "sum":
+        by = f" ({source})" if source else ""
+        fields["expected"] = f"twice the total for the batch twice over: a sum, as declared{by}"
+        if abs(twice - 2 * once) <= 200 * tolerance.FLOAT32 * abs(once):
+            return passed("the loss is a sum over the batch, as declared", **fields)
+        likely = ("mean in place of the sum: each gradient is divided by the number of examples",)
+        return failed("the loss is not the declared sum over the batch", **{**fields, "likely": likely})
     if abs(twice - once) <= 100 * tolerance.FLOAT32 * max(abs(once), abs(twice)):
         return passed("the loss is a mean over the batch", **fields)
     if math.isclose(ratio, 2.0, rel_tol=1e-4):
         if sum_is_compensated(bench):
             return warned("the loss is a sum over the batch, and the learning rate is divided by as much", **fields)
+        if not source:
+            declare = "meant so by the paper: then declare {property: loss_batch_size, reduction: sum, source: …}"
+            fields["likely"] = (*CHECKS["loss_batch_size"].likely, declare)
         return failed("the loss is a sum over the batch", **fields)
     return warned("the loss depends on the batch as a whole, neither mean nor sum", **fields)
 

@@ -12,6 +12,7 @@ from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.watch import Step, Update, Watched, kept, watch, watched
 from repro.contract.bench import Bench
 from repro.findings import Finding
+from repro.sweeps.training_task import WITHOUT_LOSS, loss_name
 
 HAND_WRITTEN = (
     "no torch.optim optimiser stepped, so hooks see no step (a hand-written optimiser); its parameters are compared"
@@ -503,4 +504,14 @@ def update_returns(bench: Bench) -> Finding:
                     observed=f"{float(logged):.9g}",
                     location=recording.location,
                 )
-    return passed("returns " + ", ".join(recording.updates[0].returned))
+    names = list(recording.updates[0].returned)
+    details = {"returned": names}
+    if loss_name(names) is None and not isinstance(bench.loss(), dict):
+        return warned(
+            f"update returns {', '.join(names)}, and nothing named total or loss: {WITHOUT_LOSS}",
+            expected='the minimised loss as "total" or "loss" among the scalars',
+            observed=", ".join(names),
+            location=recording.location,
+            details=details,
+        )
+    return passed("returns " + ", ".join(names), details=details)

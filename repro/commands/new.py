@@ -18,7 +18,7 @@ from repro.commands.words import printable
 from repro.configuration.folders import options
 from repro.configuration.locate import shown
 from repro.errors import ConfigError, ExitCode
-from repro.scaffold.answers import COMPONENTS, TRICKY, Answers, ask, fields_of, number_of
+from repro.scaffold.answers import COMPONENTS, TRICKY, Answers, arxiv_id, ask, fields_of, number_of
 
 EXAMPLES = (
     "new my_paper --type vision",
@@ -56,7 +56,7 @@ def main(words: list[str]) -> ExitCode:
         name=given.name,
         type=given.type,
         title=given.title,
-        arxiv=given.arxiv.removeprefix("arXiv:"),
+        arxiv=arxiv_id(given.arxiv),
         core_algorithm=given.core_algorithm,
         stripped_away=given.stripped_away,
         components={name: getattr(given, name) for name in COMPONENTS},
@@ -68,11 +68,20 @@ def main(words: list[str]) -> ExitCode:
 
     refuse_existing(files(answers))
     if not given.yes and sys.stdin.isatty():
-        ask(answers, checks_of(answers.type), lambda prompt: input(prompt).strip(), print)
+        checks = [name for names in checks_of(given.type).values() for name in names]
+        ask(answers, checks, lambda: decided_by(checks), lambda prompt: input(prompt).strip(), print)
     written = files(answers)
     write(written)
     print(printable(told(answers, written)))
     return ExitCode.OK
+
+
+def decided_by(checks: Iterable[str]) -> dict[str, str]:
+    """What each of these checks decides, by its name."""
+    from repro.checks.registry import load_all
+
+    known = load_all()
+    return {name: known[name].decides for name in checks if name in known}
 
 
 def check_name(name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import textwrap
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -156,16 +156,22 @@ def gotchas(folders: Iterable[RunFolder]) -> list[dict[str, Any]]:
 
 
 def changed(before: tuple[dict[str, Any], RunFolder], after: tuple[dict[str, Any], RunFolder]) -> list[str]:
-    """What was edited in between: `mine/model.py:88: return scores / width → return scores / width**0.5`."""
+    """What was edited in between: `mine/model.py:88: return scores / width → return scores / width**0.5`.
+
+    Where the file of the phase itself was edited, only that: what the person has written beside it mended nothing.
+    """
     (old, old_folder), (new, new_folder) = before, after
     told = []
     if old_folder.root != new_folder.root:
         configs = [folder.config_text.splitlines() for folder in (old_folder, new_folder)]
         told.append(edit("config", *configs))
     first, second = old.get("sources") or {}, new.get("sources") or {}
-    for name in sorted(first.keys() & second.keys()):
-        if first[name] != second[name]:
-            told.append(edit(name, text(old_folder, first[name]), text(new_folder, second[name])))
+    edited = [name for name in sorted(first.keys() & second.keys()) if first[name] != second[name]]
+    own = [name for name in edited if Path(name).stem == new.get("phase")]
+    for name in own or edited:
+        told.append(edit(name, text(old_folder, first[name]), text(new_folder, second[name])))
+    if own:
+        return told
     told += [f"{name} added" for name in sorted(second.keys() - first.keys()) if first]
     return told or ["a change of the harness"]
 
@@ -188,20 +194,43 @@ def edit(name: str, before: list[str], after: list[str]) -> str:
     _, i, i_end, j, j_end = hunks[0]
     old, new = (" ".join(lines[a:b][:1]).strip() for lines, a, b in ((before, i, i_end), (after, j, j_end)))
     more = sum(max(b - a, d - c) for _, a, b, c, d in hunks) - 1
-    shown = " → ".join(textwrap.shorten(line, 60, placeholder=" …") or "nothing" for line in (old, new))
+    shown = " → ".join(line or "nothing" for line in around(old, new))
     return f"{name}:{j + 1}: {shown}" + (f" (and {more} more line{'s' if more > 1 else ''})" if more > 0 else "")
 
 
+def around(old: str, new: str, most: int = 60) -> tuple[str, str]:
+    """Both lines, cut to about `most` characters that show where they differ.
+
+    >>> around("x" * 50 + " = a.sum(0)", "x" * 50 + " = a.mean(0)", most=30)
+    ('… = a.sum(0)', '… = a.mean(0)')
+    """
+    if max(len(old), len(new)) <= most or not old or not new:
+        return clipped(old, most), clipped(new, most)
+    same = len(os.path.commonprefix([old, new]))
+    start = max((place for place in range(same) if old[place] == " " and place <= same - most // 6), default=0)
+    cut = "…" if start else ""
+    return clipped(cut + old[start:], most), clipped(cut + new[start:], most)
+
+
+def clipped(line: str, most: int) -> str:
+    return line if len(line) <= most else line[: most - 2].rstrip() + " …"
+
+
 # --- in words ---
+
+
+def moment(time: str) -> str:
+    """ "2026-11-25 02:34" of a time in ISO 8601."""
+    return time[:16].replace("T", " ")
 
 
 def lines(found: Mapping[str, Any], paper: str, whole: bool) -> list[str]:
     """The distance to done in a line; `whole` adds each gotcha and what to do next for each criterion."""
     numbers, files, questions = found["numbers"], found["explained"]["files"], found["explained"]["questions"]
     variations, done = found["variations"], found["done"]
-    mark = {name: "✓" if holds else "·" for name, holds in done.items()}
+    mark = {name: "✓" if holds else "◌" for name, holds in done.items()}
     told = [
-        f"done {sum(done.values())} of 4:  "
+        f"done {sum(done.values())} of 4:   "
         f"{mark['numbers match']} numbers match {numbers['match']}/{numbers['printed']}   "
         f"{mark['every line explained']} explained {files['explained']}/{files['total']} files, "
         f"questions {questions['right']}/{questions['total']}   "
@@ -216,8 +245,8 @@ def lines(found: Mapping[str, Any], paper: str, whole: bool) -> list[str]:
         return told
     for gotcha in found["gotchas"]:
         told.append(
-            f"gotcha {gotcha['passed'][:10]}: {gotcha['phase']}/{gotcha['check']} failed {gotcha['failed'][:16]}, "
-            f"passed after {'; '.join(gotcha['changed'])}"
+            f"gotcha: {gotcha['phase']}/{gotcha['check']} failed {moment(gotcha['failed'])}, "
+            f"passed {moment(gotcha['passed'])} after {'; '.join(gotcha['changed'])}"
         )
     if not done["every line explained"]:
         told.append(

@@ -127,6 +127,13 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
     low, high = _select(plain, "gauntlet.learning_rate.from"), _select(plain, "gauntlet.learning_rate.to")
     if isinstance(low, float) and isinstance(high, float) and low >= high:
         fault("gauntlet.learning_rate.to", high, f"more than gauntlet.learning_rate.from, which is {low:g}")
+    by = _select(plain, "splits.by")
+    if plain["splits"] and by not in ("loader", "mask", "none"):
+        fault("splits.by", by, "loader (batches tells them apart), mask (with tensors: […]) or none (with reason: …)")
+    if by == "none" and not _select(plain, "splits.reason"):
+        fault(
+            "splits.reason", None, "why nothing is held out, such as 'section 3: trained and tested on all 64 vectors'"
+        )
     names = _select(plain, "gauntlet.ablations.names")
     unknown = [name for name in names if name not in (plain["ablations"] or {})] if isinstance(names, list) else []
     if unknown:

@@ -60,7 +60,10 @@ class Ablation:
 
 @dataclass(frozen=True)
 class TrickyPart:
-    """Something that is easy to get wrong, where the paper hides it, and the check or question that guards it."""
+    """Something that is easy to get wrong, where the paper hides it, and the check or question that guards it.
+
+    `hidden_in` and `guard` are empty as long as they are still to write.
+    """
 
     part: str
     hidden_in: str
@@ -136,11 +139,10 @@ def read_tricky_parts(section: Sequence[Any] | None) -> tuple[list[TrickyPart], 
     parts: list[TrickyPart] = []
     faults: list[str] = []
     for position, entry in enumerate(section or ()):
-        missing = [k for k in ("part", "hidden_in", "guard") if not (isinstance(entry, Mapping) and entry.get(k))]
-        if missing:
-            faults.append(f"paper.tricky_parts[{position}]: missing {', '.join(missing)}")
+        if not isinstance(entry, Mapping) or not entry.get("part"):
+            faults.append(f"paper.tricky_parts[{position}]: got {entry!r}, need {{part: …, hidden_in: …, guard: …}}")
             continue
-        parts.append(TrickyPart(str(entry["part"]), str(entry["hidden_in"]), str(entry["guard"])))
+        parts.append(TrickyPart(*(str(entry.get(key) or "") for key in ("part", "hidden_in", "guard"))))
     return parts, faults
 
 

@@ -101,6 +101,11 @@ class Paper:
         """Declared tensors that hold noise, which data does not give and which training draws."""
         return [tensor.name for tensor in self.tensors.values() if tensor.random is not None]
 
+    @property
+    def loss_is_a_sum(self) -> bool:
+        """Whether the loss is declared to be a sum over the batch (property loss_batch_size), not a mean."""
+        return any(p.name == "loss_batch_size" and p.options.get("reduction") == "sum" for p in self.properties)
+
     # --- builders: each call gives a fresh object ----------------------------------------------------------------
 
     def node(self, component: str) -> Mapping[str, Any]:

@@ -10,6 +10,10 @@ from repro.phases.context import PhaseContext
 from repro.phases.gate import conclude, run_gate
 
 PHASE = "gauntlet"
+NO_PARAMETER = (
+    "no key is known that sets the learning rate: declare "
+    "gauntlet: {learning_rate: {parameter: training.learning_rate}} to get it"
+)
 
 
 def run(context: PhaseContext) -> Evidence:
@@ -22,12 +26,18 @@ def run(context: PhaseContext) -> Evidence:
     settings = context.settings[PHASE]
     parts: list[str] = []
     data: dict[str, Any] = {}
-    if (settings.get("learning_rate") or {}).get("trials"):
+    rates, parts_left_out = settings.get("learning_rate") or {}, settings.get("ablations") or {}
+    missing = not_comparable(context)
+    if rates.get("trials") and (missing or not rates.get("parameter")):
+        findings.append(skipped("learning_rate", missing or NO_PARAMETER))
+    elif rates.get("trials"):
         record = learning_rates(context)
         findings.append(learning_rate_finding(record, memorised(context)))
         data["learning_rate"] = {key: record.get(key) for key in ("usable", "paper_value", "paper_inside", "best_rate")}
         parts.append(str(record.get("summary", "")))
-    if (settings.get("ablations") or {}).get("names"):
+    if parts_left_out.get("names") and missing:
+        findings.append(skipped("ablations", missing))
+    elif parts_left_out.get("names"):
         record = ablations(context)
         more, words = ablation_findings(record)
         findings += more
@@ -35,6 +45,23 @@ def run(context: PhaseContext) -> Evidence:
     for finding in findings[len(checked.findings) :]:
         context.display.finding(finding)
     return conclude(PHASE, context, findings, summary=" · ".join(part for part in parts if part), data=data)
+
+
+def not_comparable(context: PhaseContext) -> str:
+    """Why runs cannot be compared by their training loss, from what the training phase saw; "" where they can."""
+    from repro.sweeps.training_task import loss_name
+
+    evidence = context.evidence.get("training")
+    seen = [f.details.get("returned") for f in (evidence.findings if evidence else ()) if f.check == "update_returns"]
+    if not seen or seen[0] is None or loss_name(seen[0]):
+        return ""
+    return f"update returns {', '.join(seen[0])}: return the minimised loss too, as 'total' or 'loss', to get it"
+
+
+def skipped(check: str, reason: str) -> Finding:
+    return Finding(
+        check=check, component="training", outcome=Outcome.NOT_RUN, summary="not run", reason=reason, family="trace"
+    )
 
 
 def learning_rates(context: PhaseContext) -> dict[str, Any]:

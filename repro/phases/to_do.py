@@ -54,6 +54,11 @@ def missing_analysis(paper: Paper, place: Place) -> list[ToDo]:
     missing += [(f"components.{name}", "what it is in this paper") for name in COMPONENTS if not described.get(name)]
     if not about.get("tricky_parts"):
         missing.append(("tricky_parts", TRICKY_PARTS))
+    for position, part in enumerate(paper.tricky_parts):
+        if not part.hidden_in:
+            missing.append((f"tricky_parts.{position}.hidden_in", f"where the paper hides it: {part.part}"))
+        if not part.guard:
+            missing.append((f"tricky_parts.{position}.guard", f"the check or question that would notice: {part.part}"))
     return [ToDo("paper", f"paper.{key}: {what}", place(f"paper.{key}")) for key, what in missing]
 
 

@@ -213,8 +213,11 @@ def seeds_of(
 def other_statistics(context: Judgeable, last: Measurement, own: Courses) -> list[Measurement]:
     """What the records of this seed's system ask for besides the last value, from the seed's finished course."""
     found: dict[tuple[str, str], dict[str, float]] = {}
+    # where nothing is held out, every split is the same examples, whatever the paper calls them
+    same = (context.settings.get("splits") or {}).get("by") == "none"
+    evaluated_on = context.settings["reproduction"]["evaluation_split"]
     for record in context.table.records if context.table is not None and last.status == "finished" else ():
-        course = own.get((record.metric, record.split))
+        course = own.get((record.metric, evaluated_on if same else record.split))
         if record.kind != "value" or record.system != last.system or not course:
             continue
         for statistic in (record.statistic, *record.readings):

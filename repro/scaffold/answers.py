@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from repro.errors import ConfigError
@@ -49,54 +51,64 @@ def fields_of(text: str, keys: tuple[str, ...], flag: str) -> dict[str, str]:
     return pairs
 
 
+def wrong_number(key: str, value: str) -> str:
+    """What is wrong with one part of a reported number; "" for nothing."""
+    if key in ("value", "tolerance") and not is_number(value):
+        return f"{key} is {value!r}, need a number"
+    if key == "direction" and value not in DIRECTIONS:
+        return f"direction is {value!r}, need {' or '.join(DIRECTIONS)}"
+    return ""
+
+
 def number_of(text: str) -> dict[str, str]:
     """A reported number from its flag; `ConfigError` for a value, tolerance or direction that cannot be one."""
     found = fields_of(text, NUMBER, "--number")
-    for key in ("value", "tolerance"):
-        if not is_number(found[key]):
-            raise ConfigError(f"--number: {key} is {found[key]!r}, need a number")
-    if found["direction"] not in DIRECTIONS:
-        raise ConfigError(f"--number: direction is {found['direction']!r}, need {' or '.join(DIRECTIONS)}")
+    for key, value in found.items():
+        if fault := wrong_number(key, value):
+            raise ConfigError(f"--number: {fault}")
     return found
 
 
-def ask(answers: Answers, checks: Iterable[str], read: Callable[[str], str], say: Callable[[str], None]) -> None:
-    """Fill what is empty by asking; an empty line leaves it for later."""
+def arxiv_id(text: str) -> str:
+    """An arXiv id without its prefix. Raises `ConfigError` for anything else, such as the name of a journal."""
+    found = re.sub(r"^(https?://)?(www\.)?arxiv(\.org/(abs|pdf)/|:)", "", text.strip(), flags=re.I).removesuffix(".pdf")
+    if found and not re.fullmatch(r"(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})(v\d+)?", found):
+        raise ConfigError(
+            f"--arxiv: {text!r} is no arXiv id.", "Need one such as 1706.03762 or cs/9905014; none for another paper."
+        )
+    return found
+
+
+def ask(
+    answers: Answers,
+    checks: Sequence[str],
+    decides: Callable[[], Mapping[str, str]],
+    read: Callable[[str], str],
+    say: Callable[[str], None],
+) -> None:
+    """Fill what is empty by asking; an empty line leaves it for later.
+
+    `decides` gives what each of the `checks` decides; it is asked only when the person wants to know, for it is slow.
+    """
     say("Each answer goes into a file that you can edit; Enter leaves it for later.")
     answers.title = answers.title or read("Title: ")
-    answers.arxiv = answers.arxiv or read("arXiv id (such as 1706.03762): ")
+    while not answers.arxiv:
+        try:
+            answers.arxiv = arxiv_id(read("arXiv id (such as 1706.03762; Enter for a paper that is not there): "))
+            break
+        except ConfigError as fault:
+            say(f"  {fault.message} {fault.hint}")
     answers.core_algorithm = answers.core_algorithm or read("The minimal algorithm, in a sentence: ")
     answers.stripped_away = answers.stripped_away or several("Left out on purpose", read, say)
     for name in COMPONENTS:
         if not answers.components.get(name):
             answers.components[name] = read(f"What is the {name} in this paper, and in which section? ")
     if not answers.tricky:
-        say("Tricky parts, and the check or question that would notice. Checks: " + ", ".join(checks))
-        answers.tricky = records(
-            {"part": "  easy to get wrong: ", "hidden_in": "  where the paper hides it: ", "guard": "  guarded by: "},
-            read,
-        )
+        say("What is easy to get wrong, one part at a time; Enter ends the list.")
+        answers.tricky = tricky_parts(checks, decides, read, say)
     if not answers.numbers:
-        say("Numbers that the paper prints.")
-        while True:
-            given = records(
-                {
-                    "metric": "  what is measured (a name, such as accuracy): ",
-                    "value": "  as printed: ",
-                    "where": "  table or section, and row: ",
-                    "direction": "  which is better, higher, lower or none: ",
-                    "tolerance": "  how far off still counts as the same: ",
-                    "reason": "  why so far: ",
-                },
-                read,
-                most=1,
-            )
-            if not given:
-                break
-            try:
-                answers.numbers.append(number_of(" ".join(f"{key}={shlex.quote(v)}" for key, v in given[0].items())))
-            except ConfigError as fault:
-                say(f"  {fault.message}. Left out; it can be written into the table.")
+        say("Numbers that the paper prints, one at a time; Enter ends the list.")
+        answers.numbers = numbers(read, say)
     answers.compute = answers.compute or read("What the paper spent (hardware and hours): ")
 
 
@@ -108,16 +120,52 @@ def several(what: str, read: Callable[[str], str], say: Callable[[str], None]) -
     return found
 
 
-def records(prompts: dict[str, str], read: Callable[[str], str], most: int = 100) -> list[dict[str, str]]:
-    """Records until the first prompt is left empty; one that is left half empty is asked no further."""
-    found: list[dict[str, str]] = []
-    while len(found) < most:
-        record = {}
-        for key, prompt in prompts.items():
-            record[key] = read(prompt)
-            if not record[key]:
-                break
-        if len(record) < len(prompts) or not all(record.values()):
-            return found
-        found.append(record)
+def tricky_parts(
+    checks: Sequence[str],
+    decides: Callable[[], Mapping[str, str]],
+    read: Callable[[str], str],
+    say: Callable[[str], None],
+) -> list[dict[str, str]]:
+    """Tricky parts until an empty line; what is not known of one yet stays empty, and the analysis gate asks for it."""
+    found = []
+    while part := read("  easy to get wrong: "):
+        hidden_in = read("  where the paper hides it: ")
+        while (guard := read("  what would notice, a check (? lists them) or the id of a question: ")) == "?":
+            for name, what in decides().items():
+                say(f"    {name}: {what}")
+        if guard and guard not in checks:
+            close = difflib.get_close_matches(guard, checks, n=1)
+            near = f"; the nearest check is {close[0]}" if close else ""
+            say(f"    {guard} is none of the checks{near}: a question of that id will be asked for.")
+        found.append({"part": part, "hidden_in": hidden_in, "guard": guard})
     return found
+
+
+def numbers(read: Callable[[str], str], say: Callable[[str], None]) -> list[dict[str, str]]:
+    """Reported numbers until an empty line; one that is left half empty is not kept."""
+    prompts = {
+        "metric": "  what is measured (a name, such as accuracy): ",
+        "value": "  as printed: ",
+        "where": "  table or section, and row: ",
+        "direction": "  which is better, higher, lower or none: ",
+        "tolerance": "  how far off still counts as the same: ",
+        "reason": "  why so far: ",
+    }
+    found: list[dict[str, str]] = []
+    while True:
+        record: dict[str, str] = {}
+        for key, prompt in prompts.items():
+            while fault := wrong_number(key, value := read(prompt)):
+                if not value:
+                    break
+                say(f"    {fault}.")
+            if not value:
+                break
+            record[key] = value
+        if len(record) == len(prompts):
+            found.append(record)
+            continue
+        if record:
+            say(f"  {record['metric']} is not kept: write the whole record into reference_numbers/ once you know it.")
+            continue
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+import textwrap
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from repro.configuration.folders import options
+from repro.configuration.validate import PHASES
 from repro.scaffold.answers import COMPONENTS, Answers
 
 #: What a body says where the type says nothing else.
@@ -57,7 +59,7 @@ def facts(answers: Answers) -> dict[str, str]:
     """What the answers give; an empty one is left empty, so that the analysis gate names it."""
     title = answers.title or answers.name
     tricky = [
-        f"{{part: {quoted(entry['part'])}, hidden_in: {quoted(entry['hidden_in'])}, guard: {entry['guard']}}}"
+        f"{{part: {quoted(entry['part'])}, hidden_in: {quoted(entry['hidden_in'])}, guard: {entry['guard'] or 'null'}}}"
         for entry in answers.tricky
     ]
     return {
@@ -82,7 +84,7 @@ def quoted(text: str) -> str:
 
 
 def listed(entries: list[str], indent: str = "    ") -> str:
-    return "".join(f"\n{indent}- {entry}" for entry in entries) or "[]"
+    return "".join(f"\n{indent}- {entry}" for entry in entries) or " []"
 
 
 def records(answers: Answers) -> str:
@@ -132,7 +134,7 @@ def of_type(type_name: str) -> dict[str, str]:
     width = max(map(len, given))
     model: dict[str, Any] = known["model"]
     return {
-        "known_checks": ", ".join(checks_of(type_name)),
+        "known_checks": known_checks(type_name),
         "tensors": "".join(f"  {name}: {flow(entry)}\n" for name, entry in tensors.items()).rstrip("\n"),
         "properties": "".join(f"  - {flow(entry)}\n" for entry in known["properties"]),
         "model_config": "".join(f"  {key}: {value}\n" for key, value in model.items()),
@@ -171,9 +173,18 @@ def flow(entry: Mapping[str, Any]) -> str:
     return text.strip()
 
 
-def checks_of(type_name: str) -> list[str]:
-    """Names of the checks that a paper of this type meets, from the type's config."""
-    found: list[str] = []
+def known_checks(type_name: str) -> str:
+    """Comment lines of a config that name the checks of a type, a phase each, folded."""
+    lines = []
+    for phase, names in checks_of(type_name).items():
+        text = f"{phase}: {', '.join(names)}"
+        lines += textwrap.wrap(text, 116, initial_indent="  #   ", subsequent_indent="  #     ", break_long_words=False)
+    return "\n".join(lines)
+
+
+def checks_of(type_name: str) -> dict[str, list[str]]:
+    """Names of the checks that a paper of this type meets, by phase, from the type's config."""
+    found: dict[str, list[str]] = {}
     waiting = [type_name]
     while waiting:
         path = options("type").get(waiting.pop())
@@ -181,6 +192,7 @@ def checks_of(type_name: str) -> list[str]:
         for section in (content.get("generic") or {}, content.get("checks") or {}):
             for phase, entries in section.items():
                 if phase != "questions":
-                    found += [entry if isinstance(entry, str) else str(entry.get("check")) for entry in entries or ()]
+                    names = [entry if isinstance(entry, str) else str(entry.get("check")) for entry in entries or ()]
+                    found[phase] = list(dict.fromkeys([*found.get(phase, []), *names]))
         waiting += [entry for entry in content.get("defaults") or () if isinstance(entry, str) and entry != "_self_"]
-    return list(dict.fromkeys(found))
+    return {phase: found[phase] for phase in PHASES if found.get(phase)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from repro.training.process import ProcessSpec
 
 OBJECTIVE = "objective"  # among the values of a `Progress`: the training loss
+WITHOUT_LOSS = "learning rates and ablations, which are compared by it, will not be run"
 LOCK_SECONDS = 60.0  # the worker of a dead controller needs until then, at most, to leave a process's folder
 
 
@@ -77,12 +78,13 @@ def run_process(control: Control, config: dict[str, Any], spec: ProcessSpec, fol
     }
 
 
-def loss_name(values: Mapping[str, Any]) -> str | None:
+def loss_name(values: Iterable[str]) -> str | None:
     """Which of the scalars that `update` returns is the minimised loss: `total`, `loss`, or the first that ends so."""
+    names = list(values)
     for name in ("total", "loss"):
-        if name in values:
+        if name in names:
             return name
-    return next((name for name in values if name.endswith(("total", "loss"))), None)
+    return next((name for name in names if name.endswith(("total", "loss"))), None)
 
 
 def training_losses(rows: list[dict[str, Any]], process: str) -> tuple[list[int], list[float]]:

@@ -225,7 +225,10 @@ class Loop:
             if world > 1:
                 whole, batch = batch, shard(batch, self.paper.tensors, rank, world)
                 mean_over = self.paper.settings.get("loss_mean_over")
-                self.backend.weight = weight(whole, batch, self.paper.tensors, mean_over, world)
+                if self.paper.loss_is_a_sum:  # the parts' mean times their number
+                    self.backend.weight = float(world)
+                else:
+                    self.backend.weight = weight(whole, batch, self.paper.tensors, mean_over, world)
             yield move(batch, device) if device.type != "cpu" else batch
 
     # --- training

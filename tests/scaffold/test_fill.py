@@ -11,7 +11,7 @@ from repro.configuration.folders import options
 from repro.contract.declarations import read_tensors
 from repro.errors import ConfigError
 from repro.reference.load import parse_table
-from repro.scaffold.answers import COMPONENTS, Answers, ask, fields_of, number_of
+from repro.scaffold.answers import COMPONENTS, Answers, arxiv_id, ask, fields_of, number_of
 from repro.scaffold.fill import checks_of, files
 
 TYPES = [name for name in options("type") if name != "generic"]
@@ -41,7 +41,7 @@ def test_every_type_gives_files_that_hold_together(type_name: str) -> None:
     from repro.checks import registry
 
     assert all(registry.find(entry["property"]) for entry in config["properties"])
-    assert set(checks_of(type_name)) <= set(registry.CHECKS)
+    assert {name for names in checks_of(type_name).values() for name in names} <= set(registry.CHECKS)
     model = next(n for n in ast.walk(ast.parse(found["mine/model.py"])) if getattr(n, "name", "") == "forward")
     assert isinstance(model, ast.FunctionDef)
     assert {argument.arg for argument in model.args.args} - {"self"} <= set(tensors)
@@ -92,14 +92,48 @@ def test_a_number_that_is_none(text: str, said: str) -> None:
         number_of(text)
 
 
+def asked(*lines: str) -> tuple[Answers, list[str]]:
+    """The answers that a person gives who types these lines, and what is said in between."""
+    given_lines, said = iter(lines), []
+    answers = Answers("mine", "other")
+    decides = {"causal": "Decides whether the future is hidden."}
+    ask(answers, list(decides), lambda: decides, lambda prompt: next(given_lines), said.append)
+    assert next(given_lines, None) is None
+    return answers, said
+
+
 def test_what_is_asked_in_a_terminal() -> None:
-    number = ["accuracy", "94", "Table 1", "up", "1", "one run"]
-    lines = ["A Title", "1234.5678", "", "beam search", "", *["the part"] * 5, "masks", "section 3", "causal", ""]
-    given_lines = iter([*lines, *number, *[word.replace("up", "higher") for word in number], "", "one GPU"])
-    said: list[str] = []
-    answers = Answers("mine", "other", arxiv="")
-    ask(answers, ["causal"], lambda prompt: next(given_lines), said.append)
+    about = ["A Title", "Nature 323", "arXiv:1234.56789", "", "beam search", "", *["the part"] * 5]
+    tricky = ["masks", "section 3", "?", "causal", ""]
+    number = ["accuracy", "ninety", "94", "Table 1", "up", "higher", "1", "one run", ""]
+    answers, said = asked(*about, *tricky, *number, "one GPU")
     assert (answers.title, answers.core_algorithm, answers.stripped_away) == ("A Title", "", ["beam search"])
+    assert answers.arxiv == "1234.56789" and any("'Nature 323' is no arXiv id" in line for line in said)
     assert answers.tricky == [{"part": "masks", "hidden_in": "section 3", "guard": "causal"}]
-    assert len(answers.numbers) == 1 and answers.compute == "one GPU"
-    assert any("direction is 'up'" in line for line in said) and any("causal" in line for line in said)
+    assert any("causal: Decides whether" in line for line in said)
+    assert answers.numbers == [number_of(NUMBER.replace("94.10", "94").replace(", row small", "").replace("0.5", "1"))]
+    assert any("value is 'ninety'" in line for line in said) and any("direction is 'up'" in line for line in said)
+    assert answers.compute == "one GPU"
+
+
+def test_what_is_known_by_half_is_kept_where_the_gate_asks_for_the_rest() -> None:
+    answers, said = asked("", "", "", "", *[""] * 5, "masks", "", "", "biases", "", "causl", "", "accuracy", "", "", "")
+    assert answers.tricky == [
+        {"part": "masks", "hidden_in": "", "guard": ""},
+        {"part": "biases", "hidden_in": "", "guard": "causl"},
+    ]
+    assert any("causl is none of the checks; the nearest check is causal" in line for line in said)
+    assert answers.numbers == [] and any("accuracy is not kept" in line for line in said)
+    paper = yaml.safe_load(texts(answers)["conf/paper/mine.yaml"])["paper"]
+    assert paper["tricky_parts"][0] == {"part": "masks", "hidden_in": None, "guard": None}
+
+
+@pytest.mark.parametrize("text", ["nature 323, 533", "10.1038/323533a0", "1706"])
+def test_another_id_than_of_arxiv_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no arXiv id"):
+        arxiv_id(text)
+
+
+@pytest.mark.parametrize("text", ["1706.03762", "arXiv:1706.03762v5", "https://arxiv.org/abs/cs/9905014", ""])
+def test_ids_of_arxiv_are_taken_in_every_spelling(text: str) -> None:
+    assert arxiv_id(text) in text
