@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,11 @@ DECIDED = ("match", "mismatch_worse", "mismatch_better")
 
 def progress(folders: Sequence[RunFolder]) -> dict[str, Any]:
     """The four criteria of one paper, from all its runs, the latest first. `done` says which of them hold."""
-    latest = next((folder for folder in folders if not folder.description.get("variation")), folders[0])
-    numbers = matching(latest)
+    plain = [folder for folder in folders if not folder.description.get("variation")] or list(folders)
+    latest = plain[0]
+    # a config that was edited since, if only by a new ablation, has a run of its own, without results yet
+    judged = next((folder for folder in plain if folder.verdict.get("rows")), latest)
+    numbers: dict[str, Any] = {**matching(judged), "run": "" if judged is latest else judged.run_id}
     explained = explained_lines(latest)
     found = gotchas(folders)
     variations = {
@@ -33,7 +35,7 @@ def progress(folders: Sequence[RunFolder]) -> dict[str, Any]:
     }
     return {
         "numbers": numbers,
-        "claims": claims(latest),
+        "claims": claims(judged),
         "explained": explained,
         "gotchas": found,
         "variations": variations,
@@ -206,7 +208,7 @@ def around(old: str, new: str, most: int = 60) -> tuple[str, str]:
     """
     if max(len(old), len(new)) <= most or not old or not new:
         return clipped(old, most), clipped(new, most)
-    same = len(os.path.commonprefix([old, new]))
+    same = next((place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     start = max((place for place in range(same) if old[place] == " " and place <= same - most // 6), default=0)
     cut = "…" if start else ""
     return clipped(cut + old[start:], most), clipped(cut + new[start:], most)
@@ -230,8 +232,9 @@ def lines(found: Mapping[str, Any], paper: str, whole: bool) -> list[str]:
     variations, done = found["variations"], found["done"]
     mark = {name: "✓" if holds else "◌" for name, holds in done.items()}
     told = [
-        f"done {sum(done.values())} of 4:   "
-        f"{mark['numbers match']} numbers match {numbers['match']}/{numbers['printed']}   "
+        f"done {sum(done.values())} of 4:  "
+        f"{mark['numbers match']} numbers match {numbers['match']}/{numbers['printed']}"
+        f"{' in run ' + numbers['run'] if numbers['run'] else ''}   "
         f"{mark['every line explained']} explained {files['explained']}/{files['total']} files, "
         f"questions {questions['right']}/{questions['total']}   "
         f"{mark['gotchas found']} gotchas found {len(found['gotchas'])}   "
