@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 
 from repro.contract.bench import Bench, Tensors
 from repro.contract.components import parameters_of
+
+#: Of the central difference, in units of the outputs: the cube root of float64's precision is where it errs least.
+STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def contexts(bench: Bench, batch: Tensors, output: str, size: int, length: int |
 
 
 def minimise(bench: Bench, batch: Tensors, outputs: Tensors, groups: dict[str, torch.Tensor] | None) -> float | None:
-    """The least total over outputs that are free within their groups; None when it falls without end."""
+    """The least total over outputs that are free within their groups; None when there is none (`descends`, no end)."""
     loss = bench.loss()
     free: dict[str, torch.Tensor] = {}
     for name, value in outputs.items():
@@ -79,6 +83,8 @@ def minimise(bench: Bench, batch: Tensors, outputs: Tensors, groups: dict[str, t
         built = {n: (f[groups[n]] if groups is not None and n in groups else f) for n, f in free.items()}
         return bench.call_loss({**batch, **outputs, **built}, loss)["total"]
 
+    if not descends(list(free.values()), total):
+        return None
     optimiser = torch.optim.LBFGS(list(free.values()), max_iter=200, history_size=5, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -95,6 +101,33 @@ def minimise(bench: Bench, batch: Tensors, outputs: Tensors, groups: dict[str, t
     if not (abs(lowest) < float("inf")) or lowest < start - 1e3 * max(1.0, abs(start)):
         return None
     return lowest
+
+
+def descends(free: list[torch.Tensor], total: Callable[[], torch.Tensor]) -> bool:
+    """Whether the gradient of a loss is that of its value, in one random direction at one random point in float64.
+
+    Where a part is detached on purpose (the advantage of an actor), a step follows the gradient and the value means
+    nothing: it has no floor. A loss that falls in no direction at all is another matter, and is left to others.
+    """
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for tensor in free:
+            tensor.copy_(torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype))
+    value = total()
+    gradients = torch.autograd.grad(value, free, allow_unused=True) if value.requires_grad else [None] * len(free)
+    along = [torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype) for tensor in free]
+    slope = sum(float((g * a).sum()) for g, a in zip(gradients, along, strict=True) if g is not None)
+    values = []
+    with torch.no_grad():
+        for sign in (1, -2, 1):  # one step ahead, one behind, and back
+            for tensor, step in zip(free, along, strict=True):
+                tensor.add_(step, alpha=sign * STEP)
+            values.append(float(total()))
+        for tensor in free:
+            tensor.zero_()
+    measured = (values[0] - values[1]) / (2 * STEP)
+    # a central difference errs by STEP² of the third derivative, and by rounding over STEP
+    return slope == 0 or abs(measured - slope) <= 1e-4 * max(abs(measured), abs(slope), 1e-4)
 
 
 def floor_of(bench: Bench, batch: Tensors) -> Floor:

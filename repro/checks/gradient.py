@@ -377,10 +377,12 @@ def float_outputs(bench: Bench) -> list[str]:
 
 
 @check(phase="loss", family="gradient", component="loss")
-def loss_finite_differences(bench: Bench) -> list[Finding]:
+def loss_finite_differences(bench: Bench, *, detached: Sequence[str] = (), source: str = "") -> list[Finding]:
     """Decides whether the gradient that the loss sends back agrees with central finite differences in float64.
 
-    Broken: the slope of `total` along a random direction of an output differs from what backward says.
+    `detached` names outputs of which the paper takes a part as a constant, as an actor takes its advantage.
+    Broken: the slope of `total` along a random direction of an output differs from what backward says, or agrees where
+    the paper stops the gradient.
     Likely: custom backward off by a factor | part of the total detached from the graph | loss re-wrapped in a new
     tensor
     """
@@ -390,10 +392,12 @@ def loss_finite_differences(bench: Bench) -> list[Finding]:
     batch, outputs = outputs_for_loss(bench)
     loss = bench.loss()
     parts = list(loss.values()) if isinstance(loss, dict) else [loss]
-    return [finding for part in parts for finding in slopes_of(bench, part, batch, outputs)]
+    return [finding for part in parts for finding in slopes_of(bench, part, batch, outputs, detached)]
 
 
-def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[str, Tensor]) -> list[Finding]:
+def slopes_of(
+    bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[str, Tensor], detached: Sequence[str] = ()
+) -> list[Finding]:
     """The findings on one loss: its slopes along a random direction of each output that it takes."""
     taken = parameters_of(loss)
     names = [name for name in float_outputs(bench) if name in taken]
@@ -429,14 +433,25 @@ def slopes_of(bench: Bench, loss: Any, batch: dict[str, Tensor], outputs: dict[s
         slopes = [central_slope(value, tracked[name].data, direction, step) for step in (1e-5, 1e-6)]
         says = float((grad * direction).sum())
         observed.append(f"d total / d {name}: backward {says:.6g}, finite differences {slopes[0]:.6g}")
-        if not agrees(says, slopes, float(grad.norm())):
+        whole = agrees(says, slopes, float(grad.norm()))
+        if name in detached and whole:
+            return [
+                failed(
+                    f"the loss is not cut off from {name}, where the config declares that it is",
+                    observed=observed[-1],
+                    likely=("the advantage or target is not detached: its gradient flows into what it is made from",),
+                    **{**fields, "expected": f"no gradient through the part that is detached from {name}"},
+                )
+            ]
+        if name not in detached and not whole:
             custom = custom_functions(total)
             if not custom:
                 return [
                     warned(
                         (
-                            f"part of the loss is cut off from {name} (detach or no_grad): right only where the paper "
-                            "stops the gradient"
+                            f"part of the loss is cut off from {name} (detach or no_grad): right only where the "
+                            f"paper stops the gradient; then declare "
+                            f"{{property: loss_finite_differences, detached: [{name}]}}"
                         ),
                         observed=observed[-1],
                         **fields,

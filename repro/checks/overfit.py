@@ -263,7 +263,8 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
         )
     if floor.free is None or floor.shared is None:
         return not_run(
-            "the loss falls without end over free outputs (a learned variance?), so there is no floor to memorise to"
+            "the loss falls without end over free outputs (a learned variance?), or is partly detached (an advantage?),"
+            " so there is no floor to memorise to"
         )
     if floor.shared - floor.free > 1e-6:
         enough = settled(floor)
@@ -301,7 +302,7 @@ def memorise_examples(bench: Bench, *, sizes: list[int] | None = None, updates: 
             continue
         if floor.shared is None:
             findings.append(
-                not_run("the loss falls without end over free outputs, so there is no floor to memorise to")
+                not_run("the loss falls without end over free outputs, or is partly detached: there is no floor")
             )
             continue
         start = total_of(bench, bench.model(dtype=torch.float32), batch, bench.loss())

@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from repro.contract.bench import Bench
@@ -42,7 +43,8 @@ def stream(bench: Bench, data: Any, split: str) -> Iterator[Mapping[str, Tensor]
     """Batches of one pass; a data component that acts gets a fresh model."""
     with persons_errors(f"data: batches({split!r}) raised"):
         if "model" in parameters_of(data.batches):
-            yield from data.batches(split, model=bench.model(dtype=None))
+            # it acts in the precision that it has outside of a check: the person's environment gives float32
+            yield from data.batches(split, model=bench.model(dtype=torch.float32))
         else:
             yield from data.batches(split)
 

@@ -88,7 +88,7 @@ class Bench:
         """All batches of one pass over a split; data that come from acting get a fresh model where none is given."""
         data = self.data(fresh=fresh)
         if model is None and "model" in parameters_of(data.batches):
-            model = self.model()
+            model = self.model(dtype=torch.float32)  # as outside of a check: environments give float32
         with persons_errors(f"data: batches({split!r}) raised"):
             yield from (data.batches(split, model=model) if model is not None else data.batches(split))
 

@@ -86,7 +86,10 @@ def test_the_four_criteria(model: Path, capsys: pytest.CaptureFixture[str]) -> N
         "done 4 of 4:  ✓ numbers match 1/1   ✓ explained 1/1 files, questions 2/2   "
         "✓ gotchas found 1   ✓ own variation wider" in out
     )
-    assert "claims: 1 of 1 tested, 1 hold" in out and "gotcha: model/causal failed 2026-01-01 10:00, passed 2026-01-02 10:00" in out
+    assert (
+        "claims: 1 of 1 tested, 1 hold" in out
+        and "gotcha: model/causal failed 2026-01-01 10:00, passed 2026-01-02 10:00" in out
+    )
     variation.write_evidence(Evidence("model", Gate.FAILED, ""))
     assert not progress([variation, run])["done"]["could modify it"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.checks.registry import run_check
+from repro.checks.registry import declared_options, run_check
 from repro.commands import main
 from repro.configuration import compose
 from repro.configuration.folders import add_to_path
@@ -22,6 +22,7 @@ PAPERS = {
     "graph": "communities",
     "hand_written": "stripes",
     "noise": "bottleneck",
+    "acting": "corridor",
 }
 QUIET = ["scale=smoke", "tracking.wandb=disabled", "runs_folder=runs"]
 
@@ -156,6 +157,22 @@ BUGS = [
         "no finite number",
     ),
     (
+        "acting",
+        "corridor/loss.py",
+        "(target - value).detach()",
+        "(target - value)",
+        "loss_finite_differences",
+        "not cut off from value",
+    ),
+    (
+        "acting",
+        "corridor/loss.py",
+        "policy = -(",
+        "policy = (",
+        "advantage_direction",
+        "make good actions more likely",
+    ),
+    (
         "regression",
         "waves/training.py",
         "momentum=momentum)",
@@ -180,6 +197,8 @@ def test_a_bug_is_caught(name: str, file: str, there: str, bug: str, check: str,
     text = (folder / file).read_text()
     assert text.count(there) == 1
     (folder / file).write_text(text.replace(there, bug))
-    failed = [f for f in run_check(check, bench(name)) if f.outcome is Outcome.FAILED]
-    assert failed, run_check(check, bench(name))
+    broken = bench(name)
+    findings = run_check(check, broken, declared_options(check, broken))
+    failed = [f for f in findings if f.outcome is Outcome.FAILED]
+    assert failed, findings
     assert words in failed[0].summary
