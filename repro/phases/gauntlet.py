@@ -28,8 +28,10 @@ def run(context: PhaseContext) -> Evidence:
     data: dict[str, Any] = {}
     rates, parts_left_out = settings.get("learning_rate") or {}, settings.get("ablations") or {}
     missing = not_comparable(context)
-    if rates.get("trials") and (missing or not rates.get("parameter")):
-        findings.append(skipped("learning_rate", missing or NO_PARAMETER))
+    if rates.get("trials") and not rates.get("parameter"):
+        findings.append(skipped("learning_rate", NO_PARAMETER))
+    elif rates.get("trials") and missing and not rates.get("objective"):
+        findings.append(skipped("learning_rate", missing))
     elif rates.get("trials"):
         record = learning_rates(context)
         findings.append(learning_rate_finding(record, memorised(context)))
