@@ -15,6 +15,8 @@ import argparse
 import itertools
 import math
 import os
+import pty
+import shutil
 import statistics
 import subprocess
 import sys
@@ -601,6 +603,72 @@ def commands(size: Size) -> Iterator[Row]:
             )
 
 
+# --- watch: from a save to the answer, beside a check that starts cold ------------------------------------------------
+
+WATCHED = ROOT / "tests" / "own_papers" / "regression"
+QUIET = ("paper=waves", "scale=smoke", "tracking.wandb=disabled", "runs_folder=runs")
+CLEARED = b"\x1b[H\x1b[2J"  # what begins a new screen
+
+
+def watch(size: Size) -> Iterator[Row]:
+    """A mistake in loss.py, a step whose checks take less than a second: saved under `watch`, and checked from cold."""
+    with tempfile.TemporaryDirectory() as folder:
+        paper = Path(folder) / "paper"
+        shutil.copytree(WATCHED, paper, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+        loss, mistakes = paper / "waves" / "loss.py", itertools.count()
+        correct = loss.read_text(encoding="utf-8")
+        wrong = correct.replace(".square().mean()", ".square().sum()")
+        main, other = pty.openpty()
+        environment = {**os.environ, "COLUMNS": "110", "LINES": "50", "TERM": "xterm"}
+        command = [sys.executable, "-m", "repro"]
+        process = subprocess.Popen(
+            [*command, "watch", *QUIET],
+            cwd=paper,
+            stdin=other,
+            stdout=other,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        os.close(other)
+
+        def screen(*words: bytes) -> None:
+            seen = b""
+            while not all(word in seen.rpartition(CLEARED)[2] for word in words):
+                seen += os.read(main, 65536)
+
+        def saved() -> float:
+            began = time.perf_counter()
+            loss.write_text(f"{wrong}\n# {next(mistakes)}\n", encoding="utf-8")
+            # first that it works on the new file, then what it found
+            screen("◐".encode())
+            screen("✗ loss · loss_batch_size".encode(), b"q quit")
+            return time.perf_counter() - began
+
+        def cold() -> float:
+            began = time.perf_counter()
+            subprocess.run(
+                [*command, "check", *QUIET, "phases=[loss]"], cwd=paper, check=False, stdout=subprocess.DEVNULL
+            )
+            return time.perf_counter() - began
+
+        try:
+            screen(b"every step holds")
+            taken = Pairs.of(saved, cold, size.start_pairs)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(main)
+    ours = median(taken.a)
+    yield Row(
+        "`watch`: from a save to its answer / a cold `check` of the same step (s)",
+        f"{ours:.2f}",
+        f"{median(taken.b):.2f}",
+        taken.ratios,
+        "≤ 2 s",
+        ours <= 2.0,
+    )
+
+
 PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "step": step,
     "lightning": lightning_step,
@@ -609,6 +677,7 @@ PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "sweep": sweep,
     "resnet": resnet,
     "commands": commands,
+    "watch": watch,
 }
 
 

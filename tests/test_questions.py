@@ -32,7 +32,7 @@ def test_every_type_asks_in_all_three_kinds_with_sources(name: str) -> None:
         assert {(q.component, q.kind) for q in asked} == {(part, kind) for part in parts for kind in KINDS}
 
 
-@pytest.mark.parametrize("name", ["transformer", "mnist1d"])
+@pytest.mark.parametrize("name", options("paper"))
 def test_built_in_papers_ask_at_least_twelve_of_their_own(name: str) -> None:
     paper = Paper.from_config(compose([f"paper={name}"]).config)
     kind = paper.settings["type"]

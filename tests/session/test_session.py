@@ -7,6 +7,7 @@ import pytest
 
 from repro.commands import main
 from repro.configuration.compose import compose
+from repro.configuration.folders import options
 from repro.contract.paper import Paper
 from repro.phases import ORDER
 from repro.report import html
@@ -30,7 +31,7 @@ HEADS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["transformer", "mnist1d"])
+@pytest.mark.parametrize("name", options("paper"))
 def test_every_step_of_a_built_in_paper_renders(name: str, tmp_path: Path) -> None:
     paper = Paper.from_config(compose([f"paper={name}"]).config)
     for step in ORDER:
@@ -40,7 +41,7 @@ def test_every_step_of_a_built_in_paper_renders(name: str, tmp_path: Path) -> No
         assert "- [x] `" not in text and text.count("<details>") == text.count("</details>") == len(page.questions)
         assert Page.from_json(page.to_json()) == page
     model = render(build_page("model", paper, RunFolder(tmp_path / name / "run"), {}))
-    assert "class " in model and "# ← declared: " in model and "| logits | [batch," in model
+    assert "class " in model and "# ← declared: " in model and re.search(r"^\| \w+ \| \[batch", model, re.M)
 
 
 def test_boxes_follow_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
