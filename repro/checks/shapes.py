@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -234,7 +234,7 @@ def parameter_count(
         return passed(f"{trainable:,} trainable parameters, as the paper's sizes give", **fields)
     surplus = trainable - expected
     biases = sum(p.numel() for name, p in parameters.values() if p.dim() == 1 and name.endswith("bias"))
-    if surplus == biases or any(surplus == part for part in bias_groups(parameters)):
+    if surplus == biases or surplus in bias_groups(parameters) | biases_by_kind(bench.modules(model).values()):
         return warned(f"{surplus:,} parameters more than the paper's count: exactly biases", **fields)
     tied = "weight tying lost (copy instead of share)"
     likely = []
@@ -253,6 +253,17 @@ def parameter_count(
         likely=tuple(dict.fromkeys(likely))[:4],
         **fields,
     )
+
+
+def biases_by_kind(modules: Iterable[torch.nn.Module]) -> set[int]:
+    """Numbers of parameters in the biases of all layers of a class, such as those of every convolution."""
+    kinds: dict[type, int] = {}
+    for module in modules:
+        for layer in module.modules():
+            bias = getattr(layer, "bias", None)
+            if isinstance(bias, torch.nn.Parameter):
+                kinds[type(layer)] = kinds.get(type(layer), 0) + bias.numel()
+    return set(kinds.values())
 
 
 def bias_groups(parameters: Mapping[int, tuple[str, torch.nn.Parameter]]) -> set[int]:

@@ -70,11 +70,7 @@ def one(file: str, before: str, after: str, phase: str = "", **more: Any) -> Pla
 
 
 RESNET: dict[str, Planted] = {
-    "V01": one(
-        "data",
-        'per_pixel_mean(channels_first(self.splits["train"][0]))',
-        'per_pixel_mean(255 * channels_first(self.splits["train"][0]))',
-    ),
+    "V01": one("data", "per_pixel_mean(train_images).float() / 255", "per_pixel_mean(train_images).float()"),
     "V02": one(
         "data",
         'yield {"image": preprocess(images[start:end], self.mean)',

@@ -30,8 +30,8 @@ Split = tuple[Pixels, Labels]
 
 
 def per_pixel_mean(images: Tensor) -> Tensor:
-    """[n, k, r, c] → [k, r, c]: the mean over images of each pixel of each channel."""
-    return images.mean(dim=0)
+    """[n, k, r, c] → float64 [k, r, c]: the mean over images of each pixel of each channel, in their own range."""
+    return images.mean(dim=0, dtype=torch.float64)
 
 
 def channels_first(images: Tensor) -> Tensor:
@@ -86,7 +86,8 @@ class Images:
     ) -> None:
         splits = {"train": train, "validation": validation, "test": test}
         self.splits = {name: (torch.from_numpy(x), torch.from_numpy(y)) for name, (x, y) in splits.items()}
-        self.mean = per_pixel_mean(channels_first(self.splits["train"][0]))  # of training images alone
+        train_images = self.splits["train"][0].permute(0, 3, 1, 2)  # of these alone is the mean
+        self.mean = per_pixel_mean(train_images).float() / 255
         self.batch_size = batch_size
         self.evaluation_batch = evaluation_batch
         self.padding = padding
@@ -96,13 +97,12 @@ class Images:
     def seed(self, seed: int) -> None:
         """Start the training stream afresh."""
         self.order = torch.Generator().manual_seed(seed)
-        self.draws = torch.Generator().manual_seed(
-            seed + 1_000_003
-        )  # of crops and flips; other numbers than the order's
+        self.draws = torch.Generator().manual_seed(seed + 1_000_003)  # of crops and flips, apart from the order
         self.start_pass()
 
     def start_pass(self) -> None:
-        self.pass_state = self.order.get_state()  # state of the generator that gives the current pass its order
+        """Begin a pass in the order that the generator gives next."""
+        self.pass_state = self.order.get_state()
         self.position = 0  # batches of the current pass already handed out
 
     def batches(self, split: str) -> Iterator[dict[str, Tensor]]:

@@ -21,6 +21,15 @@ def learning_rate(step: int, rate: float, first_drop: int, second_drop: int) -> 
     return rate * 0.1**drops
 
 
+def over_processes(value: Tensor) -> Tensor:
+    """The mean of a scalar over the processes that share each batch, so that all of them decide alike."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    total = value.clone()
+    torch.distributed.all_reduce(total)
+    return total / torch.distributed.get_world_size()
+
+
 class Training:
     """The paper's optimiser around one model.
 
@@ -96,7 +105,7 @@ class Training:
         self.optimiser.step()
         error = 100 * (logits.detach().argmax(-1) != batch["label"]).float().mean()
         if self.warming:
-            self.end_warmup(float(error))
+            self.end_warmup(float(over_processes(error)))
         return {"loss": terms["total"].detach(), "error": error, "learning_rate": rate}
 
     def end_warmup(self, error: float) -> None:

@@ -23,7 +23,7 @@ def images(seed: int = 0, **changes: object) -> Images:
 def test_preprocess_by_hand() -> None:
     raw = torch.tensor([[[[0, 51], [102, 153]]], [[[51, 51], [204, 255]]]], dtype=torch.uint8)  # [2, 1, 2, 2]
     first = raw.permute(0, 3, 1, 2).float() / 255
-    mean = per_pixel_mean(first)
+    mean = per_pixel_mean(first).float()
     torch.testing.assert_close(mean, torch.tensor([[[0.1, 0.6]], [[0.2, 0.8]]]))
     seen = preprocess(raw, mean)
     torch.testing.assert_close(seen[0], torch.tensor([[[-0.1, -0.2]], [[0.0, -0.2]]]))

@@ -74,6 +74,18 @@ def test_warm_up_ends_when_the_mean_error_falls_below_80_and_survives_a_resume()
     assert [training.update(right)["learning_rate"] for _ in range(3)] == pytest.approx([0.1, 0.1, 0.01])
 
 
+def test_processes_that_share_a_batch_end_the_warm_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_another_process(total: Tensor) -> None:
+        total += 20.0  # its own error
+
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", with_another_process)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    training = Training(Scores([1.0, 0.0]), cross_entropy, warmup="until_learning", warmup_batches=1)
+    training.update(batch(1))  # 100 % here and 20 % there are 60 % together
+    assert not training.warming
+
+
 def test_unknown_warm_up_is_named() -> None:
     with pytest.raises(ValueError, match=r"training\.warmup is 'linear', needed one of none, until_learning"):
         Training(Scores([0.0]), cross_entropy, warmup="linear")
