@@ -8,8 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from repro.checks.loss import sum_is_compensated
 from repro.checks.registry import check, failed, not_run, passed, warned
-from repro.checks.watch import Step, Update, Watched, kept, watch, watched
+from repro.checks.watch import EXAMPLES, Step, Update, Watched, kept, watch, watched
 from repro.contract.bench import Bench
 from repro.findings import Finding
 from repro.sweeps.training_task import WITHOUT_LOSS, loss_name
@@ -143,6 +144,13 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
         if error > limit:
             ratio = float(applied @ fresh) / size**2
             rest = float(np.linalg.norm(applied - ratio * fresh)) / max(float(np.linalg.norm(applied)), 1e-300)
+            if rest < 1e-6 and abs(ratio * EXAMPLES / scale - 1) < 1e-6 and sum_is_compensated(bench):
+                return warned(
+                    "the total is a sum over the batch, and its mean is what is differentiated: the same update",
+                    expected="the gradient of the total",
+                    observed=f"1/{EXAMPLES} of it, for {EXAMPLES} examples",
+                    location=recording.location,
+                )
             return failed(
                 f"update {update.number} applies another gradient than that of its own batch",
                 expected=f"the gradient of this batch alone, norm {scale * update.fresh_norm:.4g}"

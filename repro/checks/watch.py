@@ -287,8 +287,11 @@ def watching(
         update.after = sample_all(parameters)
 
 
+EXAMPLES = 4  # of a batch that an update is watched on
+
+
 def watch(
-    bench: Bench, updates: int = 4, n: int = 4, factor: float = 1.0, dropout: bool = False, fixed: bool = False
+    bench: Bench, updates: int = 4, n: int = EXAMPLES, factor: float = 1.0, dropout: bool = False, fixed: bool = False
 ) -> Watched:
     """Watch `updates` calls of the person's `update`, each on another synthetic batch of `n` examples.
 
