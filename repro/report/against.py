@@ -100,7 +100,9 @@ def row_difference(
 ) -> RowDifference:
     difference = a.ours - b.ours if a.ours is not None and b.ours is not None else None
     interval, how = None, ""
-    if difference is not None:
+    if difference is not None and a.kind == "fact":
+        how = "exact: no seeds"
+    elif difference is not None:
         interval, how = difference_interval(a.values, b.values, seeds_a, seeds_b, confidence)
     return RowDifference(a.id, a.label, a.ours, b.ours, a.word, b.word, difference, interval, how)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repro.phases.verdict import judge_run
-from repro.report.against import compare, difference_interval, render
+from repro.report import tree
+from repro.report.against import compare, difference_interval, render, row_difference
 from tests.phases.made_runs import judged_from, make, settings
 
 
@@ -46,3 +48,9 @@ def test_intervals_of_differences() -> None:
 def test_runs_without_a_verdict(tmp_path: Path) -> None:
     a, b = make(tmp_path, "aaa", {}), make(tmp_path, "bbb", {})
     assert "No row was measured in either run." in render(compare(a.root, b.root))
+
+
+def test_facts_are_exact_and_have_no_interval() -> None:
+    one = tree.Row("parameters", "parameters", "match", kind="fact", ours=64.0, values=(64.0,), n=1)
+    found = row_difference(one, replace(one, ours=65.0, values=(65.0,)), (), ())
+    assert (found.difference, found.interval, found.how) == (-1.0, None, "exact: no seeds")
