@@ -141,3 +141,13 @@ def test_fused_and_explicit_are_the_same_row() -> None:
     assert math.isclose(settings["training"]["eps"], 1e-9)
     with torch.device("meta"):
         assert run_of(record).build_model(None) is not None
+
+
+@pytest.mark.parametrize("choice", ["scale=smoke", "scale=laptop", "data=multi30k"])
+def test_every_ablation_builds_a_model_at_every_size(choice: str) -> None:
+    composed = compose(["paper=transformer", choice])
+    declared = Paper.from_config(composed.config).ablations
+    assert len(declared) == 16
+    for ablation in declared.values():
+        if any(key.startswith("model.") for key in ablation.changes):
+            assert parameters(Paper.from_config(composed.with_changes(ablation.changes).config)) > 0
