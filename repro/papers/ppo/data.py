@@ -233,6 +233,35 @@ class Rollouts:
                 returns += environments.play(act)
         return returns[:count]
 
+    def film(self, model: Any, frames: int) -> tuple[list[Array], list[float], list[float]]:
+        """One evaluation episode as seen from outside: frames evenly spread over its longest length; rewards and V.
+
+        Args:
+            frames: how many of an episode that goes to its time limit.
+
+        Raises:
+            ValueError: the environment cannot be drawn here.
+        """
+        like = next(model.parameters())
+        environment = Environment.named(self.name, render_mode="rgb_array", **self.options)
+        environment.seed([self.seed, SPLITS["test"], 0])
+        one = Environments([environment], self.observations, self.rewards, False, self.low, self.high)
+        every = max(1, (environment.limit or 10 * frames) // frames)
+        drawn, rewards, values = [], [], []
+        raw, ended = environment.reset(), False
+        with torch.inference_mode():
+            while not ended:
+                if len(rewards) % every == 0:
+                    drawn.append(environment.picture()[::2, ::2].copy())
+                seen = torch.from_numpy(self.observations(raw[None], False)).to(like)
+                values.append(float(model(seen)[-1]))
+                (action,) = one.executable(model.act(seen).cpu().numpy())
+                raw, reward, terminated, truncated = environment.step(action)
+                rewards.append(reward)
+                ended = terminated or truncated
+        environment.raw.close()
+        return drawn, rewards, values
+
     # --- made up, and saved
 
     def synthetic(self, n: int, seed: int) -> dict[str, Tensor]:

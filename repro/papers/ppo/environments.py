@@ -57,6 +57,20 @@ class Environment:
         limit = made.spec.max_episode_steps if made.spec else None
         return cls(made.unwrapped, limit)
 
+    def picture(self) -> Array:
+        """What the environment looks like now, uint8 [height, width, 3].
+
+        Raises:
+            ValueError: it was made without `render_mode="rgb_array"`, or what draws it is not installed.
+        """
+        try:
+            drawn = self.raw.render()
+        except gymnasium.error.DependencyNotInstalled as error:
+            raise ValueError(f"cannot be drawn: {error}") from error
+        if not isinstance(drawn, np.ndarray):
+            raise ValueError(f'render() gives {type(drawn).__name__}, needed an array: render_mode="rgb_array"')
+        return drawn
+
     def seed(self, seed: Sequence[int]) -> None:
         """Give the environment a random stream of its own; resets go on in it and never start it again."""
         self.raw.np_random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean, pstdev
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 
@@ -45,6 +46,22 @@ def evaluate(
     metrics = {"episode_return": fmean(returns), "episode_return_sd": pstdev(returns)}
     last = last_100_episodes(trajectory or ())
     return metrics if last is None else {**metrics, "last_100_episodes": last}
+
+
+def pictures(model: nn.Module, data: Any) -> dict[str, Any]:
+    """The policy at work in one test episode, and what its critic expects there beside what came."""
+    model.eval()
+    frames, rewards, values = data.film(model, 100)
+    worth, after = [], 0.0
+    for reward in reversed(rewards):
+        after = reward + data.gamma * after
+        worth.append(after)
+    episode = f"one test episode without exploration, return {sum(rewards):g} in {len(rewards)} steps"
+    found: dict[str, Any] = {"episode": {"frames": np.stack(frames), "caption": episode}}
+    if data.rewards.running is None:  # else V is in units of scaled rewards
+        caption = "V of each state of that episode, and the discounted return that followed it (0 after the last step)"
+        found["value"] = {"lines": np.array([values, worth[::-1]]), "caption": caption}
+    return found
 
 
 def last_100_episodes(trajectory: Iterable[Mapping[str, Any]]) -> float | None:
