@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from repro.checks.registry import check, failed, not_run, passed
 from repro.checks.watch import seed_all
 from repro.contract.bench import Bench
 from repro.contract.components import persons_errors
+from repro.errors import ComponentError
 from repro.findings import Finding
 from repro.oracles import policies as oracle
 
@@ -135,7 +139,7 @@ def judge_first(
     outputs = outputs_of(bench, model, batch)
     given = arrays([outputs[name] for name in parameters])
     taken, old = arrays([batch[action], batch[stored]])
-    new = log_probability(distribution, given, taken)
+    new = own_log_probability(bench, distribution, [outputs[name] for name in parameters], batch[action])
     bound = rounding(new, *given)
     fields: dict[str, Any] = {
         "expected": f"{stored} is log π({action}) of the policy that acts: ratio 1 before the first update",
@@ -181,6 +185,18 @@ def first_likely(
             if each[mistake].shape == old.shape and np.allclose(old, each[mistake], atol=1e-3):
                 words.insert(0, text)
     return tuple(dict.fromkeys(words))
+
+
+def own_log_probability(bench: Bench, distribution: str, parameters: Sequence[Tensor], action: Tensor) -> np.ndarray:
+    """[n] by the person's own piece where it is declared, for the ratio is made with it; else by the oracle.
+
+    Whether the piece is right is decided beside the model.
+    """
+    piece = bench.piece(f"{distribution}_log_probability")
+    if piece is None:
+        return log_probability(distribution, arrays(parameters), *arrays([action]))
+    with persons_errors(f"pieces.{distribution}_log_probability raised"), torch.no_grad():
+        return arrays([piece(*parameters, action)])[0]
 
 
 def judge_value(bench: Bench, model: Any, batch: Mapping[str, Tensor], value: str, old_value: str) -> Finding:
@@ -243,32 +259,50 @@ def judge_constant(
 
 @check(phase="data", family="statistical", component="data")
 def advantages_normalised(
-    bench: Bench, *, tensor: str = "", over: str | None = "minibatch", source: str = ""
-) -> Finding:
+    bench: Bench,
+    *,
+    tensor: str = "",
+    over: str | None = "minibatch",
+    target: str = "",
+    baseline: str = "",
+    source: str = "",
+) -> list[Finding]:
     """Decides over which steps advantages have mean 0 and deviation 1: each `minibatch`, the `rollout`, or none.
 
+    With `target` and `baseline`, the value target and the old value of a batch, also whether each advantage is that of
+    its own step: target minus baseline, up to the normalisation.
     Broken: a mean or spread that is not the declared one in some batch, or batches normalised that should not be.
     Likely: operator precedence: only the mean is divided (a - a.mean() / a.std()) | normalised over the whole rollout
     instead of each minibatch, or the reverse | advantages are not normalised at all
     """
-    reason = undeclared(bench, "advantages_normalised", {"tensor": tensor})
+    named = {"tensor": tensor} | {name: value for name, value in (("target", target), ("baseline", baseline)) if value}
+    reason = undeclared(bench, "advantages_normalised", named)
     if reason is not None:
-        return reason
+        return [reason]
     if over not in ("minibatch", "rollout", None):
-        return not_run(f"properties: advantages_normalised: over is {over!r}, known are minibatch, rollout and null")
+        known = "known are minibatch, rollout and null"
+        return [not_run(f"properties: advantages_normalised: over is {over!r}, {known}")]
     seed_all(bench.seed)
-    batches = [batch[tensor].double() for batch in acted(bench, bench.seed, bench.model(dtype=torch.float32))]
-    if not batches or min(map(len, batches)) < 2:
-        return not_run("a training pass holds no batch of two steps")
+    batches = list(acted(bench, bench.seed, bench.model(dtype=torch.float32)))
+    if not batches or min(len(batch[tensor]) for batch in batches) < 2:
+        return [not_run("a training pass holds no batch of two steps")]
+    findings = [judge_scope(bench, tensor, [batch[tensor].double() for batch in batches], over, source)]
+    if target and baseline:
+        findings.append(judge_belonging(bench, batches, tensor, target, baseline))
+    return findings
+
+
+def judge_scope(bench: Bench, tensor: str, batches: list[Tensor], over: str | None, source: str) -> Finding:
     whole = torch.cat(batches)
     each = [is_normal(part) for part in batches]
     by = f" ({source})" if source else ""
+    mean, std = float(batches[0].mean()), float(batches[0].std())
     fields: dict[str, Any] = {
         "component": tensor,
         "expected": f"{tensor}: mean 0 and standard deviation 1 over "
         + {"minibatch": "each minibatch", "rollout": "the rollout"}.get(str(over), "nothing: as estimated")
         + by,
-        "observed": f"first batch: mean {float(batches[0].mean()):.3g}, deviation {float(batches[0].std()):.3g};"
+        "observed": f"first batch: mean {mean:.3g}, deviation {std:.3g};"
         f" all {len(batches)}: {float(whole.mean()):.3g} and {float(whole.std(correction=0)):.3g}",
         "threshold": "0.001 and, for either kind of variance, one part in the number of steps",
         "location": component_location(bench, "data"),
@@ -285,17 +319,160 @@ def advantages_normalised(
         other = f"normalised over {'each minibatch' if found == 'minibatch' else 'the rollout'} instead"
         return failed(f"{words[found]}, declared is {over or 'none'}", likely=(other,), **fields)
     likely: tuple[str, ...] = ("operator precedence: only the mean is divided (a - a.mean() / a.std())",)
-    std = float(batches[0].std())
-    if abs(float(batches[0].mean())) < 1e-3 * std:
+    if abs(mean) < 1e-3 * std:
         likely = ("not divided by the standard deviation", "divided by the variance instead of the standard deviation")
     elif abs(std - 1) < 0.01:
         likely = ("the mean is not subtracted",)
     return failed(f"{tensor} is not normalised", likely=(*likely, "advantages are not normalised at all"), **fields)
 
 
+def judge_belonging(bench: Bench, batches: list[dict[str, Tensor]], tensor: str, target: str, baseline: str) -> Finding:
+    """Whether advantage and target minus baseline are one straight line in every batch, rising."""
+    worst = 1.0
+    for batch in batches:
+        a, b = batch[tensor].double(), batch[target].double() - batch[baseline].double()
+        a, b = a - a.mean(), b - b.mean()
+        sizes = float(a.norm() * b.norm())
+        if sizes > 0:
+            worst = min(worst, float(a @ b) / sizes)
+    bound = 1 - float(tolerance.FLOAT32**0.5)
+    fields: dict[str, Any] = {
+        "component": tensor,
+        "expected": f"{tensor} rises in a straight line with {target} - {baseline} of its own step",
+        "observed": f"correlation {worst:.6f} in the worst of {len(batches)} batches",
+        "threshold": f"{bound:.6f} (half of the digits of float32)",
+        "location": component_location(bench, "data"),
+    }
+    if worst >= bound:
+        return passed(f"each {tensor} belongs to its own step", **fields)
+    likely = (
+        "flattened in different orders ((T, N) for one, (N, T) for another)",
+        "the value target is not advantage plus old value",
+    )
+    return failed(f"{tensor} and {target} are not of the same step", likely=likely, **fields)
+
+
 def is_normal(values: Tensor) -> bool:
     """Mean 0 and standard deviation 1, whichever variance was used, up to an epsilon in the denominator."""
     return abs(float(values.mean())) < 1e-3 and abs(float(values.std()) - 1) < 1e-3 + 1 / len(values)
+
+
+@check(phase="data", family="data", component="data")
+def epochs_shuffled(bench: Bench) -> Finding:
+    """Decides whether steps that training sees again, in another epoch, come in another order.
+
+    Broken: two epochs over one rollout in the same order, or in that of time.
+    Likely: the training loader is not shuffled: minibatches are cut in the order of time | the order is drawn once and
+    used in every epoch
+    """
+    if not needs_acting(bench):
+        return not_run("the data do not come from acting")
+    seed_all(bench.seed)
+    batches = acted(bench, bench.seed, bench.model(dtype=torch.float32))
+    first: dict[bytes, int] = {}
+    order: list[int] = []
+    for batch in islice(batches, BATCHES):
+        columns = [batch[name].detach().cpu().numpy() for name in forward_inputs(bench, batch)]
+        for row in range(len(columns[0])):
+            key = b"".join(np.ascontiguousarray(column[row]).tobytes() for column in columns)
+            if key in first:
+                order.append(first[key])
+            else:
+                first[key] = len(first)
+        if len(order) >= 2 * REPEATED:
+            break
+    if len(order) < REPEATED:
+        return not_run(f"only {len(order)} steps come twice in {BATCHES} batches of a pass: one epoch on each rollout")
+    same = sum(later == earlier + 1 for earlier, later in pairwise(order)) / (len(order) - 1)
+    fields: dict[str, Any] = {
+        "expected": "another order in each epoch",
+        "observed": f"{same:.0%} of neighbours of the second epoch were neighbours in the first",
+        "threshold": "half: of a random order, next to none",
+        "location": component_location(bench, "data"),
+    }
+    if same <= 0.5:
+        return passed("steps come in another order in each epoch", **fields)
+    return failed("two epochs over a rollout have one order", **fields)
+
+
+class RecordedError(Exception):
+    """The piece was called: nothing that follows is needed."""
+
+
+@contextmanager
+def recording(piece: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[None]:
+    """Wherever a loaded module of the person's names the piece, a call leaves its arguments and goes no further."""
+    signature = inspect.signature(piece)
+
+    def recorder(*given: Any, **named: Any) -> Any:
+        arguments.update(signature.bind(*given, **named).arguments)
+        raise RecordedError
+
+    package = piece.__module__.partition(".")[0] if "." not in piece.__module__ else piece.__module__.rpartition(".")[0]
+    changed = [
+        (module, name)
+        for key, module in list(sys.modules.items())
+        if key.startswith(package)
+        for name, value in list(vars(module).items())
+        if value is piece
+    ]
+    for module, name in changed:
+        setattr(module, name, recorder)
+    try:
+        yield
+    finally:
+        for module, name in changed:
+            setattr(module, name, piece)
+
+
+@check(phase="data", family="trace", component="data")
+def gae_is_given(bench: Bench) -> Finding:
+    """Decides whether data hand the piece `gae` the value of the state that each step reached, in order of time.
+
+    Where an episode goes on, the next value is that of the next row; after the last row it is V of the state reached.
+    Broken: next values that are not those of the next row, or zero after the last one.
+    Likely: no bootstrap at the end of the rollout (the last next value is 0) | rows of another order than time (N, T
+    for T, N) | the value of the next step is that of another environment
+    """
+    piece = bench.piece("gae")
+    if piece is None or not needs_acting(bench):
+        return not_run("declare pieces.gae, of data that come from acting, to get it")
+    given: dict[str, Any] = {}
+    seed_all(bench.seed)
+    with recording(piece, given):
+        try:
+            next(acted(bench, bench.seed, bench.model(dtype=torch.float32)), None)
+        except RecordedError:
+            pass
+        except ComponentError as raised:
+            if not isinstance(raised.__cause__, RecordedError):
+                raise
+    values = list(given.values())
+    if len(values) < 5 or any(not isinstance(value, Tensor | np.ndarray) for value in values[:5]):
+        return not_run(
+            "the data do not call the piece `gae` with its standard signature, so what it is given is not seen"
+        )
+    _, value, after, terminated, truncated = (np.asarray(torch.as_tensor(one).double()) for one in values[:5])
+    if value.ndim != 2 or value.shape != after.shape:
+        return not_run(f"the piece `gae` is called with values of shape {list(value.shape)}, not [T, N]")
+    goes_on = (terminated + truncated)[:-1] == 0
+    wrong = goes_on & ~np.isclose(after[:-1], value[1:], rtol=1e-4, atol=1e-4 * max(float(np.abs(value).max()), 1e-3))
+    last = after[-1][(terminated[-1]) == 0]
+    fields: dict[str, Any] = {
+        "component": "gae",
+        "expected": "next values are those of the next row where an episode goes on; V of the last state reached",
+        "observed": f"{int(wrong.sum())} of {int(goes_on.sum())} differ; after the last row "
+        + ", ".join(f"{number:.3g}" for number in last[:4]),
+        "threshold": "1e-4 (float32, batches of other sizes)",
+        "location": component_location(bench, "data"),
+    }
+    order = "rows of another order than time (N, T for T, N)"
+    zero = "no bootstrap at the end of the rollout (the last next value is 0)"
+    if wrong.any():
+        return failed("the value after a step is not that of the next row", likely=(order, zero), **fields)
+    if len(last) and not last.any():
+        return failed("nothing stands for what follows the last row of a rollout", likely=(zero, order), **fields)
+    return passed(f"every step of {value.shape[0]} × {value.shape[1]} has the value of the state it reached", **fields)
 
 
 @check(phase="data", family="data", component="data")

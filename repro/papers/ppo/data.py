@@ -145,13 +145,12 @@ class Rollouts:
         return batch
 
     def experience(self, model: Any, environments: Environments, generator: torch.Generator) -> dict[str, Tensor]:
-        """One rollout of the model's policy [T N, …], with advantages and targets."""
+        """One rollout of the model's policy, flat: what a batch holds of it, for [T N] steps."""
         number = len(environments.each)
         like = next(model.parameters())  # where the model is, and in which precision
         with torch.inference_mode():
-            noise = iter(
-                model.noise(self.horizon, number, generator).to(like)
-            )  # drawn at once: acting is the slow part
+            # drawn at once: a step of all actors takes as long as little else does
+            noise = iter(model.noise(self.horizon, number, generator).to(like))
 
             def act(seen: Array) -> Array:
                 action: Array = model.act(torch.from_numpy(seen).to(like), next(noise)).cpu().numpy()
@@ -160,30 +159,26 @@ class Rollouts:
             steps = collect(environments, act, self.horizon)
         after, cut = torch.from_numpy(steps.pop("after")), steps.pop("cut")
         rollout = {name: torch.from_numpy(value) for name, value in steps.items()}
-        action = rollout["action"] if self.choices is not None else rollout["action"].to(like)
         with torch.no_grad():
-            # one pass over all states that need a value: those acted in, the one reached, those cut off
-            states = [
-                rollout["observation"].flatten(0, 1),
-                after,
-                *(torch.from_numpy(seen)[None] for seen in cut.values()),
-            ]
-            outputs = tuple(output for output in model(torch.cat(states).to(like)))
-            acted = self.horizon * number
-            log_probability = model.log_probability([output[:acted] for output in outputs], action.flatten(0, 1))
-            value = outputs[-1][: acted + number].view(self.horizon + 1, number)  # the last row is of the state reached
-            next_value = value[1:].clone()
-            for (t, n), worth in zip(cut, outputs[-1][acted + number :], strict=True):
-                next_value[t, n] = worth
+            # one pass over all states that need a value: those acted in, those reached last, those cut off
+            acted_in = rollout["observation"].flatten(0, 1)
+            states = torch.cat([acted_in, after, *(torch.from_numpy(seen)[None] for seen in cut.values())])
+            outputs = [output.cpu() for output in model(states.to(like))]
+            taken = rollout["action"].flatten(0, 1)
+            log_probability = model.log_probability([output[: len(acted_in)] for output in outputs], taken)
+        values = outputs[-1][: len(acted_in) + number].view(self.horizon + 1, number)
+        value, next_value = values[:-1], values[1:].clone()
+        for (t, n), worth in zip(cut, outputs[-1][len(acted_in) + number :], strict=True):
+            next_value[t, n] = worth  # of the episode's own last state, not of the next one's first
         terminated, truncated = rollout["terminated"], rollout["truncated"]
         if self.truncation == "terminate":
             terminated = terminated | truncated
-        reward, value = rollout["reward"].to(like), value[:-1]
+        reward = rollout["reward"].to(value.dtype)
         advantage = gae(reward, value, next_value, terminated, truncated, self.gamma, self.lam)
         flat = flatten(
             {
                 "observation": rollout["observation"],
-                "action": action,
+                "action": rollout["action"],
                 "old_log_probability": log_probability.view(self.horizon, number),
                 "old_value": value,
                 "advantage": advantage,
