@@ -69,9 +69,12 @@ class Size:
     trial_seconds: float = 1.0
     sweep_pairs: int = 3
     start_pairs: int = 9
+    ppo_updates: int = 480
+    ppo_pairs: int = 5
+    ppo_seed_pairs: int = 2
 
 
-QUICK = Size(3, 120, 30, 1, (16, 32), 1, 10, 4, 0.2, 1, 1)
+QUICK = Size(3, 120, 30, 1, (16, 32), 1, 10, 4, 0.2, 1, 1, ppo_updates=32, ppo_pairs=1, ppo_seed_pairs=1)
 
 
 def quartiles(values: tuple[float, ...]) -> tuple[float, float, float]:
@@ -669,6 +672,59 @@ def watch(size: Size) -> Iterator[Row]:
     )
 
 
+# --- acting ----------------------------------------------------------------------------------------------------------
+
+
+def single_file(steps: int, seed: int = 0) -> float:
+    """Seconds that scripts/ppo_single_file.py needs for its loop, as it says itself; imports do not count."""
+    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "ppo_single_file.py")]
+    done = subprocess.run(
+        [*command, "--steps", str(steps), "--seed", str(seed)], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout.split(",")[1].split()[0])
+
+
+def ppo_seed(control: Any, number: int, updates: int) -> dict[str, Any]:
+    """One seed of PPO on CartPole-v1 through the harness, in a worker of the pool."""
+    return {"seconds": updates * harness(paper_of("paper=ppo"), updates)}
+
+
+def ppo(size: Size) -> Iterator[Row]:
+    """Environment steps a second of paper=ppo through the harness against a single file, one run and four seeds."""
+    from repro.sweeps.cores import available_cores
+    from repro.sweeps.pool import Pool
+    from repro.sweeps.tasks import Finished, Task
+
+    updates = size.ppo_updates
+    steps = updates * 32  # 16 updates on each 512 steps
+
+    taken = Pairs.of(
+        lambda: updates * harness(paper_of("paper=ppo"), updates), lambda: single_file(steps), size.ppo_pairs
+    )
+    speeds = [f"{steps / median(times):,.0f}" for times in (taken.a, taken.b)]
+    kept = median(taken.inverse) >= 1.3
+    yield Row("PPO on CartPole-v1, one run: ours / single file (steps/s)", *speeds, taken.inverse, "≥ 1.3", kept)
+
+    seeds, workers = 4, available_cores()
+
+    def pooled() -> float:
+        began = time.perf_counter()
+        tasks = [Task(f"seed-{n}", "benchmark:ppo_seed", {"number": n, "updates": 4 * updates}) for n in range(seeds)]
+        with Pool(workers, 1) as pool:
+            ended = pool.run(tasks)
+        assert all(isinstance(event, Finished) for event in ended.values()), ended
+        return time.perf_counter() - began
+
+    def one_after_the_other() -> float:
+        return sum(single_file(4 * steps, seed) for seed in range(seeds))
+
+    taken = Pairs.of(pooled, one_after_the_other, size.ppo_seed_pairs, warm=False)
+    speeds = [f"{seeds * 4 * steps / median(times):,.0f}" for times in (taken.a, taken.b)]
+    kept = median(taken.inverse) >= 2
+    what = f"PPO, {seeds} seeds: ours on {workers} cores, workers' start included / single file {seeds} times (steps/s)"
+    yield Row(what, *speeds, taken.inverse, "≥ 2", kept)
+
+
 PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "step": step,
     "lightning": lightning_step,
@@ -678,6 +734,7 @@ PARTS: dict[str, Callable[[Size], Iterator[Row]]] = {
     "resnet": resnet,
     "commands": commands,
     "watch": watch,
+    "ppo": ppo,
 }
 
 

@@ -164,8 +164,21 @@ def evaluation_leaves_training_untouched(bench: Bench) -> Finding:
         observed=f"{first} changed" + (f": {', '.join(map(str, inside[:3]))}" if inside else ""),
         threshold="bit for bit",
         location=place(bench),
-        likely=tuple(why[name] for name in changed[:3]),
+        likely=tuple(dict.fromkeys((*normalisers(before, after), *(why[name] for name in changed[:3])))),
     )
+
+
+def normalisers(before: Any, after: Any) -> tuple[str, ...]:
+    """The likely bug where a running mean or variance, wherever it is kept, is among what changed."""
+    running = {"mean", "var", "variance", "std", "running_mean", "running_var"}
+
+    def changed(a: Any, b: Any) -> bool:
+        if not isinstance(a, dict) or not isinstance(b, dict):
+            return False
+        return any((k in running and unequal(a[k], b.get(k))) or changed(a[k], b.get(k)) for k in a)
+
+    words = "running statistics (batch norm, observation normaliser) are updated in evaluation: no model.eval()"
+    return (words,) if changed(before, after) else ()
 
 
 @check(phase="evaluation", family="trace", component="evaluation")

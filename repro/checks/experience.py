@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice, pairwise
 from typing import Any
@@ -108,9 +108,14 @@ def acting_policy_stored(
     first = next(batches, None)
     if first is None:
         return [not_run("a training pass yields no batch")]
-    findings = [judge_first(bench, model, first, action, log_probability, distribution, parameters)]
+    outputs, again = outputs_of(bench, model, first), outputs_of(bench, model, first)
+    if any(not torch.equal(outputs[name], again[name]) for name in outputs):
+        return [not_run("two forwards of one batch differ: what the policy said when it acted cannot be asked again")]
+    if value and outputs[value].shape != first[next(iter(named.values()))].shape[:1]:
+        return [not_run(f"the model gives {value} of shape {list(outputs[value].shape)}, not one number a step")]
+    findings = [judge_first(bench, outputs, first, action, log_probability, distribution, parameters)]
     if value and old_value:
-        findings.append(judge_value(bench, model, first, value, old_value))
+        findings.append(judge_value(bench, outputs, first, value, old_value))
     findings.append(judge_constant(bench, model, first, batches, action, log_probability))
     return findings
 
@@ -129,14 +134,13 @@ def rounding(*values: np.ndarray) -> float:
 
 def judge_first(
     bench: Bench,
-    model: Any,
+    outputs: Mapping[str, Tensor],
     batch: Mapping[str, Tensor],
     action: str,
     stored: str,
     distribution: str,
     parameters: Sequence[str],
 ) -> Finding:
-    outputs = outputs_of(bench, model, batch)
     given = arrays([outputs[name] for name in parameters])
     taken, old = arrays([batch[action], batch[stored]])
     new = own_log_probability(bench, distribution, [outputs[name] for name in parameters], batch[action])
@@ -199,8 +203,10 @@ def own_log_probability(bench: Bench, distribution: str, parameters: Sequence[Te
         return arrays([piece(*parameters, action)])[0]
 
 
-def judge_value(bench: Bench, model: Any, batch: Mapping[str, Tensor], value: str, old_value: str) -> Finding:
-    new, old = arrays([outputs_of(bench, model, batch)[value], batch[old_value]])
+def judge_value(
+    bench: Bench, outputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], value: str, old_value: str
+) -> Finding:
+    new, old = arrays([outputs[value], batch[old_value]])
     bound = rounding(new)
     gap = float(np.abs(new - old).max()) if new.shape == old.shape else np.inf
     fields: dict[str, Any] = {
@@ -425,6 +431,32 @@ def recording(piece: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[
             setattr(module, name, piece)
 
 
+def given_to_gae(bench: Bench, seed: int) -> tuple[np.ndarray, ...] | Finding:
+    """values, next_values, terminated, truncated [T, N] of the first rollout of a seed; the weights stay."""
+    piece = bench.piece("gae")
+    if piece is None or not needs_acting(bench):
+        return not_run("declare pieces.gae, of data that come from acting, to get it")
+    given: dict[str, Any] = {}
+    seed_all(bench.seed)
+    model = bench.model(dtype=torch.float32)
+    seed_all(seed)
+    with recording(piece, given):
+        try:
+            next(acted(bench, seed, model), None)
+        except RecordedError:
+            pass
+        except ComponentError as raised:
+            if not isinstance(raised.__cause__, RecordedError):
+                raise
+    values = list(given.values())
+    if len(values) < 5 or any(not isinstance(value, Tensor | np.ndarray) for value in values[:5]):
+        return not_run("the data do not call the piece `gae` with its standard signature: what it is given is not seen")
+    found = tuple(np.asarray(torch.as_tensor(one).double()) for one in values[1:5])
+    if found[0].ndim != 2 or found[0].shape != found[1].shape:
+        return not_run(f"the piece `gae` is called with values of shape {list(found[0].shape)}, not [T, N]")
+    return found
+
+
 @check(phase="data", family="trace", component="data")
 def gae_is_given(bench: Bench) -> Finding:
     """Decides whether data hand the piece `gae` the value of the state that each step reached, in order of time.
@@ -434,27 +466,10 @@ def gae_is_given(bench: Bench) -> Finding:
     Likely: no bootstrap at the end of the rollout (the last next value is 0) | rows of another order than time (N, T
     for T, N) | the value of the next step is that of another environment
     """
-    piece = bench.piece("gae")
-    if piece is None or not needs_acting(bench):
-        return not_run("declare pieces.gae, of data that come from acting, to get it")
-    given: dict[str, Any] = {}
-    seed_all(bench.seed)
-    with recording(piece, given):
-        try:
-            next(acted(bench, bench.seed, bench.model(dtype=torch.float32)), None)
-        except RecordedError:
-            pass
-        except ComponentError as raised:
-            if not isinstance(raised.__cause__, RecordedError):
-                raise
-    values = list(given.values())
-    if len(values) < 5 or any(not isinstance(value, Tensor | np.ndarray) for value in values[:5]):
-        return not_run(
-            "the data do not call the piece `gae` with its standard signature, so what it is given is not seen"
-        )
-    _, value, after, terminated, truncated = (np.asarray(torch.as_tensor(one).double()) for one in values[:5])
-    if value.ndim != 2 or value.shape != after.shape:
-        return not_run(f"the piece `gae` is called with values of shape {list(value.shape)}, not [T, N]")
+    given = given_to_gae(bench, bench.seed)
+    if isinstance(given, Finding):
+        return given
+    value, after, terminated, truncated = given
     goes_on = (terminated + truncated)[:-1] == 0
     wrong = goes_on & ~np.isclose(after[:-1], value[1:], rtol=1e-4, atol=1e-4 * max(float(np.abs(value).max()), 1e-3))
     last = after[-1][(terminated[-1]) == 0]
@@ -476,40 +491,95 @@ def gae_is_given(bench: Bench) -> Finding:
 
 
 @check(phase="data", family="data", component="data")
-def acting_seeds(bench: Bench) -> Finding:
-    """Decides whether another seed makes another experience, where data come from acting.
+def acting_seeds(bench: Bench) -> list[Finding]:
+    """Decides whether another seed, another environment and another rollout make another experience.
 
-    Broken: two seeds see the same observations.
-    Likely: the environment is seeded with a constant | the seed is not passed on to the environments
+    Broken: two seeds, or all environments of one, start the same episodes; a second pass holds the steps of the first.
+    Likely: the environment is seeded with a constant | all environments get the same seed | the old rollout is used
+    again after the policy has changed
     """
     if not needs_acting(bench):
-        return not_run("the data do not come from acting")
+        return [not_run("the data do not come from acting")]
     seed_all(bench.seed)
     model = bench.model(dtype=torch.float32)
-    seen: list[set[bytes]] = []
-    for seed in (bench.seed, bench.seed + 1):
-        seed_all(seed)
-        batch = next(acted(bench, seed, model), None)
-        if batch is None:
-            return not_run("a training pass yields no batch")
+    with bench.precision(torch.float32):
+        data = bench.paper.build_data(bench.seed)
+        with persons_errors("data: batches('train') raised"):
+            passes = [observed(bench, data.batches("train", model=model)) for _ in range(2)]
+    if not all(passes):
+        return [not_run("a training pass yields no batch with a floating input of the model")]
+    findings = [
+        judge_shared(
+            bench,
+            passes,
+            "a second pass acts anew",
+            "a second training pass holds the steps of the first",
+            "the old rollout is used again after the policy has changed",
+        )
+    ]
+    seed_all(bench.seed + 1)
+    other = observed(bench, islice(acted(bench, bench.seed + 1, model), BATCHES))
+    findings.append(
+        judge_shared(
+            bench,
+            [passes[0], other],
+            "another seed makes another experience",
+            "two seeds make the same experience",
+            "the environment is seeded with a constant",
+        )
+    )
+    return [*findings, *judge_first_states(bench)]
+
+
+def observed(bench: Bench, batches: Iterable[Mapping[str, Tensor]]) -> set[bytes]:
+    """The floating inputs of the model in these batches, a key for each step."""
+    found: set[bytes] = set()
+    for batch in batches:
         names = [name for name in forward_inputs(bench, batch) if batch[name].is_floating_point()]
-        if not names:
-            return not_run("no floating input of the model: observations that are numbers may meet again by chance")
         columns = [batch[name].detach().cpu().numpy() for name in names]
-        rows = range(len(columns[0]))
-        seen.append({b"".join(np.ascontiguousarray(column[row]).tobytes() for column in columns) for row in rows})
-        if len(seen[-1]) <= len(rows) / 2:
-            return not_run("observations recur within one experience (a few states): two seeds meet the same ones")
-    shared = len(seen[0] & seen[1])
+        for row in range(len(columns[0]) if columns else 0):
+            found.add(b"".join(np.ascontiguousarray(column[row]).tobytes() for column in columns))
+    return found
+
+
+def judge_shared(bench: Bench, two: Sequence[set[bytes]], good: str, bad: str, likely: str) -> Finding:
+    shared = len(two[0] & two[1])
     fields: dict[str, Any] = {
-        "expected": "another seed starts other episodes",
-        "observed": f"{shared} of {len(seen[0])} observations of the first batch are the same for two seeds",
+        "expected": good,
+        "observed": f"{shared} of {len(two[0])} observations are the same",
         "threshold": "half",
         "location": component_location(bench, "data"),
     }
-    if shared <= len(seen[0]) / 2:
-        return passed("another seed makes another experience", **fields)
-    return failed("two seeds make the same experience", **fields)
+    if shared <= len(two[0]) / 2:
+        return passed(good, **fields)
+    return failed(bad, likely=(likely, "the seed is not passed on to the environments"), **fields)
+
+
+def judge_first_states(bench: Bench) -> list[Finding]:
+    """Where episodes start differently, the first ones must differ between environments and between seeds."""
+    two = [given_to_gae(bench, seed) for seed in (bench.seed, bench.seed + 1)]
+    if isinstance(two[0], Finding) or isinstance(two[1], Finding):
+        return []
+    value, _, terminated, truncated = two[0]
+    ended = (terminated + truncated)[:-1] > 0
+    starts = np.concatenate([value[0], value[1:][ended]])
+    close = 1e-6 * max(1.0, float(np.abs(value).max()))
+    if float(np.ptp(starts)) <= close:
+        return []  # every episode of this environment starts alike, or the rollout saw only one start
+    fields: dict[str, Any] = {
+        "expected": "the first states differ between environments, and between seeds",
+        "observed": "V of the first states: "
+        + " against ".join(", ".join(f"{number:.4g}" for number in one[0][0][:4]) for one in two),
+        "threshold": "1e-6; later episodes start differently",
+        "location": component_location(bench, "data"),
+    }
+    if value.shape[1] > 1 and float(np.ptp(value[0])) <= close:
+        likely = ("all environments get the same seed", "the same environment is used for all places")
+        return [failed("all environments start in one state", likely=likely, **fields)]
+    if two[1][0].shape == value.shape and np.allclose(two[1][0][0], value[0], atol=close, rtol=0):
+        likely = ("the environment is seeded with a constant", "the seed is not passed on to the environments")
+        return [failed("two seeds start the same episodes", likely=likely, **fields)]
+    return [passed("first states differ between environments and seeds", **fields)]
 
 
 # --- the paper's own loss ---------------------------------------------------------------------------------------------
@@ -579,6 +649,14 @@ def ppo_loss_value(
     surrogate = surrogates(new, old, gain, clip)
     error = value_errors(worth, before, target, clip_value)
 
+    def reference(moved: Mapping[str, np.ndarray]) -> float:
+        """The right total for other outputs."""
+        now = [moved[name] for name in parameters]
+        policy = surrogates(log_probability(distribution, now, taken), old, gain, clip)[""]
+        critic = value_errors(moved[value], before, target, clip_value)[""]
+        bonus = entropy(distribution, now)
+        return float((policy + value_coefficient * 0.5 * critic - entropy_coefficient * bonus).mean())
+
     def whole(
         policy: str = "", critic: str = "", c1: float = value_coefficient, c2: float = entropy_coefficient
     ) -> Any:
@@ -600,6 +678,9 @@ def ppo_loss_value(
         "the value loss is halved twice, or c₁ is half of the declared one": whole(c1=0.5 * value_coefficient),
         "the sign of the value loss is wrong": whole(c1=-value_coefficient),
         "sum instead of mean reduction": right * len(new),
+        "sum instead of mean reduction of the surrogate": right + (len(new) - 1) * surrogate[""].mean(),
+        "sum instead of mean reduction of the value loss": right
+        + (len(new) - 1) * value_coefficient * 0.5 * error[""].mean(),
     }
     by = f" ({source})" if source else ""
     fields: dict[str, Any] = {
@@ -611,11 +692,40 @@ def ppo_loss_value(
     }
     case = Case((), right, wrong)
     if matching(total, case.expected, False):
-        return passed("the total is that of PPO, one step at a time", **fields)
+        fault = slope_fault(bench, batch, outputs, (*parameters, value), reference)
+        if fault:
+            likely = (
+                "dead critic: the loss uses the rollout's values instead of the critic's",
+                "part of the total is detached from the graph",
+                "custom backward off by a factor",
+            )
+            return failed("the total has another slope than PPO's", **{**fields, "observed": fault}, likely=likely)
+        return passed("the total and its slopes are those of PPO, one step at a time", **fields)
     same = tuple(text for text, number in wrong.items() if np.isfinite(number) and matching(total, number, False))
     return failed(
         "the total is not that of PPO", likely=(*same, *(text for text in wrong if text not in same))[:4], **fields
     )
+
+
+def slope_fault(
+    bench: Bench, batch: Mapping[str, Tensor], outputs: Mapping[str, Tensor], names: Sequence[str], reference: Any
+) -> str:
+    """Where the gradient that the loss sends back is not the slope of the reference; "" where it is everywhere."""
+    tracked = {name: outputs[name].detach().double().clone().requires_grad_() for name in names}
+    total = bench.call_loss({**batch, **outputs, **tracked})["total"]
+    generator = np.random.default_rng(19)
+    plain = dict(zip(names, arrays([outputs[name] for name in names]), strict=True))
+    gradients: Sequence[Tensor | None] = [None] * len(names)
+    if total.requires_grad:
+        gradients = torch.autograd.grad(total, list(tracked.values()), allow_unused=True)
+    for name, gradient in zip(names, gradients, strict=True):
+        direction = generator.normal(size=plain[name].shape)
+        ends = [reference({**plain, name: plain[name] + step * direction}) for step in (1e-6, -1e-6)]
+        slope = (ends[0] - ends[1]) / 2e-6
+        says = 0.0 if gradient is None else float((gradient.numpy() * direction).sum())
+        if abs(says - slope) > 1e-3 * max(abs(slope), abs(says), 1e-6):
+            return f"d total / d {name} along a random direction is {says:.6g}, need {slope:.6g}"
+    return ""
 
 
 def surrogates(new: np.ndarray, old: np.ndarray, gain: np.ndarray, clip: float | None) -> dict[str, np.ndarray]:

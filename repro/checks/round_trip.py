@@ -289,18 +289,32 @@ def resume(bench: Bench) -> Finding:
                 "a running average or counter of training is not restored",
             ),
         )
+    lost = not_taken_over(bench, whole.saved, "data")
+    if lost:
+        return failed(
+            f"load_state_dict of the data does not take over {lost[0]}",
+            component="data",
+            expected="state_dict() right after load_state_dict(state) gives that state again",
+            observed=f"{len(lost)} of its entries differ: {', '.join(lost[:4])}",
+            threshold="equal",
+            location=location_of(session.data.load_state_dict),
+            likely=(
+                "the position within the pass, or within an episode, is not restored",
+                "the generator's state is not restored",
+            ),
+        )
     return passed(f"saved after {BEFORE} updates and continued: {AFTER} identical updates", threshold=threshold)
 
 
-def not_taken_over(bench: Bench, saved: bytes) -> list[str]:
-    """Entries of a training's state that a fresh one loads and then does not give back.
+def not_taken_over(bench: Bench, saved: bytes, component: str = "training") -> list[str]:
+    """Entries of the state of training or data that a fresh one loads and then does not give back.
 
     A step counter may first show where a schedule drops the rate, far beyond a few watched updates.
     """
     session = Session(bench, bench.seed + 1)
     session.load(saved)
-    state = torch.load(io.BytesIO(saved), weights_only=True)["training"]
-    return different(state, session.training.state_dict(), "")
+    state = torch.load(io.BytesIO(saved), weights_only=True)[component]
+    return different(state, getattr(session, component).state_dict(), "")
 
 
 def different(a: Any, b: Any, path: str) -> list[str]:

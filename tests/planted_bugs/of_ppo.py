@@ -210,10 +210,12 @@ BUGS: dict[str, Planted] = {
         "training",
         "another model",
     ),
-    "X07": bug(
-        "model",
-        "        self.hidden2 = nn.Linear(hidden, hidden)\n",
-        "        self.rest = [nn.Linear(hidden, hidden)]\n",
+    "X07": Planted(
+        (
+            Patch("model", "self.hidden2 = nn.Linear(hidden, hidden)", "self.rest = [nn.Linear(hidden, hidden)]"),
+            Patch("model", "self.hidden2: math.sqrt(2)", "self.rest[0]: math.sqrt(2)"),
+            Patch("model", HIDDEN, "x = torch.tanh(self.rest[0](x))"),
+        ),
         "model",
         "plain Python list",
     ),
@@ -241,10 +243,15 @@ BUGS: dict[str, Planted] = {
         "model",
         "same constant",
     ),
-    "X15": bug(
-        "training",
-        '        self.backward(terms["total"])\n',
-        '        self.backward(terms["total"] * 65536)\n',
+    "X15": Planted(
+        (
+            Patch("training", 'self.backward(terms["total"])', 'self.backward(terms["total"] * 65536)'),
+            Patch(
+                "training",
+                "        self.optimiser.step()\n",
+                "        for parameter in self.parameters:\n            parameter.grad /= 65536\n        self.optimiser.step()\n",
+            ),
+        ),
         "training",
         "unscaled",
     ),
@@ -278,12 +285,33 @@ BUGS: dict[str, Planted] = {
         "weight_decay",
     ),
     "X36": bug("model", HIDDEN, HIDDEN + "\n        x = nn.functional.dropout(x, 0.1)", "model", "dropout"),
-    "X38": bug(
+    "X38": Planted(
+        (
+            Patch(
+                "loss",
+                "class PPO:",
+                "class Same(torch.autograd.Function):\n"
+                "    @staticmethod\n    def forward(ctx, x):\n        return x.clone()\n\n"
+                "    @staticmethod\n    def backward(ctx, gradient):\n        return gradient / 2\n\n\nclass PPO:",
+            ),
+            Patch(
+                "loss",
+                "policy = clipped_surrogate(log_probability,",
+                "policy = clipped_surrogate(Same.apply(log_probability),",
+            ),
+        ),
         "loss",
-        "    ratio = (log_probability - old_log_probability).exp()\n    if clip",
-        "    log_probability = log_probability.detach() + (log_probability - log_probability.detach()) / 2\n    ratio = (log_probability - old_log_probability).exp()\n    if clip",
+        "custom backward",
+    ),
+    "policy gradient halved by detaching": bug(
         "loss",
-        "",
+        "policy = clipped_surrogate(log_probability,",
+        "log_probability = (log_probability + log_probability.detach()) / 2\n        policy = clipped_surrogate(log_probability,",
+        "loss",
+        "detached",
+    ),
+    "critic is detached": bug(
+        "loss", "error = value_loss(value, old", "error = value_loss(value.detach(), old", "loss", ""
     ),
     # --- not in the list: what a hidden set may hold
     "entropy averaged over actions": bug(
@@ -317,13 +345,13 @@ BUGS: dict[str, Planted] = {
     "value and target exchanged with old value": bug(
         "loss", "value_loss(value, old_value, value_target,", "value_loss(value, value_target, old_value,", "loss", ""
     ),
-    "no half in the value loss": bug("loss", "return 0.5 * error.mean()", "return error.mean() * 0.25", "loss", "half"),
+    "no half in the value loss": bug("loss", "return 0.5 * error.mean()", "return error.mean() * 0.25", "loss", ""),
     "value is not subtracted": bug(
         "loss",
         "(1 - terminated.to(reward.dtype)) - value",
         "(1 - terminated.to(reward.dtype))",
         "training",
-        "not subtracted",
+        "",
     ),
     "gae runs across episodes": bug(
         "loss",
@@ -348,7 +376,6 @@ BUGS: dict[str, Planted] = {
         "data",
         "not normalised",
     ),
-    "advantages over the rollout": bug("data", 'if self.normalise_advantages == "rollout":', "if True:", "data", ""),
     "old values of the next step": bug("data", '"old_value": value,', '"old_value": next_value,', "data", ""),
     "observation after the step": bug(
         "environments",
@@ -412,13 +439,6 @@ BUGS: dict[str, Planted] = {
         "",
     ),
     "no second layer": bug("model", HIDDEN, "pass", "model", ""),
-    "relu for tanh": bug(
-        "model",
-        "        x = torch.tanh(self.hidden1(x))",
-        "        x = torch.tanh(self.hidden1(x)) * 0 + self.hidden1(x)",
-        "model",
-        "",
-    ),
     "evaluation plays the training environments": bug(
         "data",
         "        environments = self.elsewhere(split)\n",
