@@ -558,10 +558,11 @@ def judge_shared(bench: Bench, two: Sequence[set[bytes]], good: str, bad: str, l
 
 def judge_first_states(bench: Bench) -> list[Finding]:
     """Where episodes start differently, the first ones must differ between environments and between seeds."""
-    two = [given_to_gae(bench, seed) for seed in (bench.seed, bench.seed + 1)]
-    if isinstance(two[0], Finding) or isinstance(two[1], Finding):
+    one, two = given_to_gae(bench, bench.seed), given_to_gae(bench, bench.seed + 1)
+    if isinstance(one, Finding) or isinstance(two, Finding):
         return []
-    value, _, terminated, truncated = two[0]
+    value, _, terminated, truncated = one
+    others = two[0]
     ended = (terminated + truncated)[:-1] > 0
     starts = np.concatenate([value[0], value[1:][ended]])
     close = 1e-6 * max(1.0, float(np.abs(value).max()))
@@ -570,14 +571,14 @@ def judge_first_states(bench: Bench) -> list[Finding]:
     fields: dict[str, Any] = {
         "expected": "the first states differ between environments, and between seeds",
         "observed": "V of the first states: "
-        + " against ".join(", ".join(f"{number:.4g}" for number in one[0][0][:4]) for one in two),
+        + " against ".join(", ".join(f"{number:.4g}" for number in firsts[:4]) for firsts in (value[0], others[0])),
         "threshold": "1e-6; later episodes start differently",
         "location": component_location(bench, "data"),
     }
     if value.shape[1] > 1 and float(np.ptp(value[0])) <= close:
         likely = ("all environments get the same seed", "the same environment is used for all places")
         return [failed("all environments start in one state", likely=likely, **fields)]
-    if two[1][0].shape == value.shape and np.allclose(two[1][0][0], value[0], atol=close, rtol=0):
+    if others.shape == value.shape and np.allclose(others[0], value[0], atol=close, rtol=0):
         likely = ("the environment is seeded with a constant", "the seed is not passed on to the environments")
         return [failed("two seeds start the same episodes", likely=likely, **fields)]
     return [passed("first states differ between environments and seeds", **fields)]
@@ -619,7 +620,7 @@ def recorded_environments() -> Iterator[list[Played]]:
             played.ended.append(False)
             return reset(*given, **more)
 
-        raw.step, raw.reset = recorded_step, recorded_reset
+        vars(raw).update(step=recorded_step, reset=recorded_reset)
         return made
 
     gymnasium.make = make

@@ -242,7 +242,9 @@ class Rollouts:
         environment.seed([self.seed, SPLITS["test"], 0])
         one = Environments([environment], self.observations, self.rewards, False, self.low, self.high)
         every = max(1, (environment.limit or 10 * frames) // frames)
-        drawn, rewards, values = [], [], []
+        drawn: list[Array] = []
+        rewards: list[float] = []
+        values: list[float] = []
         raw, ended = environment.reset(), False
         with torch.inference_mode():
             while not ended:
