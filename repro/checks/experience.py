@@ -117,7 +117,11 @@ def acting_policy_stored(
     findings = [judge_first(bench, outputs, first, action, log_probability, distribution, parameters)]
     if value and old_value:
         findings.append(judge_value(bench, outputs, first, value, old_value))
-    findings.append(judge_constant(bench, model, first, batches, action, log_probability))
+    findings.append(
+        not_run(RECURRING)
+        if recurs(bench, first)
+        else judge_constant(bench, model, first, batches, action, log_probability)
+    )
     return findings
 
 
@@ -379,6 +383,8 @@ def epochs_shuffled(bench: Bench) -> Finding:
     first: dict[bytes, int] = {}
     order: list[int] = []
     for batch in islice(batches, BATCHES):
+        if recurs(bench, batch):
+            return not_run(RECURRING)
         columns = [batch[name].detach().cpu().numpy() for name in forward_inputs(bench, batch)]
         for row in range(len(columns[0])):
             key = b"".join(np.ascontiguousarray(column[row]).tobytes() for column in columns)
@@ -507,8 +513,11 @@ def acting_seeds(bench: Bench) -> list[Finding]:
         data = bench.paper.build_data(bench.seed)
         with persons_errors("data: batches('train') raised"):
             passes = [observed(bench, data.batches("train", model=model)) for _ in range(2)]
-    if not all(passes):
+        first = next(acted(bench, bench.seed, model), None)
+    if not all(passes) or first is None:
         return [not_run("a training pass yields no batch with a floating input of the model")]
+    if recurs(bench, first):
+        return [not_run(RECURRING)]
     findings = [
         judge_shared(
             bench,
@@ -530,6 +539,15 @@ def acting_seeds(bench: Bench) -> list[Finding]:
         )
     )
     return [*findings, *judge_first_states(bench)]
+
+
+#: Why steps are not told apart by what was observed.
+RECURRING = "observations recur within one batch (a few states): two experiences meet the same ones"
+
+
+def recurs(bench: Bench, batch: Mapping[str, Tensor]) -> bool:
+    """Whether a tenth of the steps of a batch share their observation with another."""
+    return len(observed(bench, [batch])) < 0.9 * max((len(value) for value in batch.values() if value.dim()), default=1)
 
 
 def observed(bench: Bench, batches: Iterable[Mapping[str, Tensor]]) -> set[bytes]:
@@ -566,8 +584,9 @@ def judge_first_states(bench: Bench) -> list[Finding]:
     ended = (terminated + truncated)[:-1] > 0
     starts = np.concatenate([value[0], value[1:][ended]])
     close = 1e-6 * max(1.0, float(np.abs(value).max()))
-    if float(np.ptp(starts)) <= close:
-        return []  # every episode of this environment starts alike, or the rollout saw only one start
+    one_place = np.concatenate([value[:1, 0], value[1:, 0][ended[:, 0]]])
+    if len(np.unique(one_place)) < max(3, len(one_place)) or float(np.ptp(starts)) <= close:
+        return []  # episodes start alike, or in one of a few states, or the rollout saw too few of them
     fields: dict[str, Any] = {
         "expected": "the first states differ between environments, and between seeds",
         "observed": "V of the first states: "
