@@ -215,7 +215,7 @@ def other_statistics(context: Judgeable, last: Measurement, own: Courses) -> lis
     found: dict[tuple[str, str], dict[str, float]] = {}
     # where nothing is held out, every split is the same examples, whatever the paper calls them
     same = (context.settings.get("splits") or {}).get("by") == "none"
-    evaluated_on = context.settings["reproduction"]["evaluation_split"]
+    evaluated_on = context.settings["reproduction"]["evaluation_split"] if same else ""
     for record in context.table.records if context.table is not None and last.status == "finished" else ():
         course = own.get((record.metric, evaluated_on if same else record.split))
         if record.kind != "value" or record.system != last.system or not course:

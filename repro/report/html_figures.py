@@ -117,7 +117,10 @@ def gaps(report: tree.Report, names: Names) -> Section | None:
         parts.append(tag("div", body, class_="effects"))
     if not parts:
         return None
-    lede = "Each candidate was switched alone, over the same seeds. Effects need not add up."
+    lede = (
+        "Each candidate was switched alone, over the same seeds. Effects need not add up; their intervals hold for all "
+        "candidates of a gap together."
+    )
     return section(names, "What explains the gaps", lede, parts)
 
 
