@@ -2,7 +2,8 @@
 
 One grammar serves derivations ("hours * 3600 * gpus * flops_per_second") and learning-rate schedules
 ("d_model**-0.5 * min(step**-0.5, step * warmup_steps**-1.5)"): numbers, names, + - * / // % **, comparisons
-(true counts as 1), and the functions below. Everything else is an error that names the offending part.
+(true counts as 1), `a if condition else b`, `and`, `or`, `not`, and the functions below. Everything else is an error
+that names the offending part.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ FUNCTIONS: dict[str, Callable[..., Number]] = {
     "sqrt": math.sqrt,
     "log": math.log,
     "exp": math.exp,
+    "sin": math.sin,
     "cos": math.cos,
+    "tanh": math.tanh,
     "abs": abs,
     "round": round,
     "floor": math.floor,
@@ -46,7 +49,11 @@ BINARY: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
     ast.Mod: operator.mod,
     ast.Pow: lambda base, exponent: power(base, exponent),
 }
-UNARY: dict[type[ast.unaryop], Callable[[Number], Number]] = {ast.UAdd: operator.pos, ast.USub: operator.neg}
+UNARY: dict[type[ast.unaryop], Callable[[Number], Number]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+    ast.Not: operator.not_,
+}
 COMPARISONS: dict[type[ast.cmpop], Callable[[Number, Number], bool]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -134,7 +141,9 @@ def check(node: ast.expr, text: str) -> None:
     """Raise ExpressionError unless `node` and all below it belong to the grammar."""
 
     def refuse(what: str) -> ExpressionError:
-        allowed = f"numbers, names, + - * / // % **, comparisons and {', '.join(FUNCTIONS)}"
+        allowed = (
+            f"numbers, names, + - * / // % **, comparisons, a if condition else b, and, or, not, {', '.join(FUNCTIONS)}"
+        )
         return ExpressionError(f"{text!r} contains {what}; allowed are {allowed}.")
 
     match node:
@@ -159,6 +168,12 @@ def check(node: ast.expr, text: str) -> None:
                     raise refuse(f"the comparison {type(comparison).__name__}")
             for part in (left, *comparators):
                 check(part, text)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            for part in (test, body, orelse):
+                check(part, text)
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                check(part, text)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in FUNCTIONS:
             for part in arguments:
                 check(part, text)
@@ -182,6 +197,11 @@ def value_of(node: ast.expr, names: Mapping[str, Number]) -> Number:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             values = [value_of(part, names) for part in (left, *comparators)]
             return all(COMPARISONS[type(op)](a, b) for op, a, b in zip(ops, values, values[1:], strict=False))
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return value_of(body if value_of(test, names) else orelse, names)  # the other branch may have no value
+        case ast.BoolOp(op=joint, values=parts):
+            every = isinstance(joint, ast.And)
+            return all(value_of(p, names) for p in parts) if every else any(value_of(p, names) for p in parts)
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return FUNCTIONS[name](*(value_of(part, names) for part in arguments))
     raise ExpressionError(f"{ast.unparse(node)!r} was never checked")

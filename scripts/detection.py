@@ -2,6 +2,7 @@
 
     python scripts/detection.py                          # all bugs and variants, one after the other
     python scripts/detection.py --workers 8 --seeds 100  # and alarms over 100 seeds of the correct paper
+    python scripts/detection.py --paper mnist1d          # another paper that bugs are planted into; all: every one
     python scripts/detection.py --only T03 --only V22    # some of them
     python scripts/detection.py --markdown               # the table as the README shows it
 
@@ -31,6 +32,7 @@ from tests.planted_bugs.suite import (
     chosen,
     meet,
     not_planted,
+    papers,
     picklable,
     variants,
     warm,
@@ -54,9 +56,9 @@ def run_one(case: Case) -> Met:
     return picklable(meet(case))
 
 
-def run_all(cases: list[Case], workers: int) -> Iterator[Met]:
+def run_all(cases: list[Case], workers: int, names: list[str]) -> Iterator[Met]:
     """The results in the order of the cases, each from a fork of this process, which has imported what it needs."""
-    warm()
+    warm(names)
     with multiprocessing.get_context("fork").Pool(workers, maxtasksperchild=1) as pool:
         yield from pool.imap(run_one, cases, chunksize=1)
 
@@ -103,7 +105,7 @@ def printed(rows: list[list[str]], markdown: bool) -> str:
 def lacking(met: Met) -> str:
     """What is wrong with how a bug was met, "" if nothing."""
     if met.phase is None:
-        return "not caught"
+        return f"not caught ({met.case.missed})" if met.case.missed else "not caught"
     faults = []
     if not met.right_phase:
         faults.append("at another phase")
@@ -137,7 +139,9 @@ def broken_promises(found: list[Met], alarms: int) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--paper", choices=["transformer"], default="transformer", help="the built-in paper")
+    parser.add_argument(
+        "--paper", choices=[*papers(), "all"], default="transformer", help="the paper, in the package or outside of it"
+    )
     parser.add_argument(
         "--only", action="append", default=[], metavar="T03", help="this bug or variant; may be repeated"
     )
@@ -145,14 +149,16 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, one thread each")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
-    wrong, right = chosen(bugs(), arguments.only), chosen(variants(), arguments.only)
+    wanted = papers() if arguments.paper == "all" else [arguments.paper]
+    wrong = chosen([case for paper in wanted for case in bugs(paper)], arguments.only)
+    right = chosen([case for paper in wanted for case in variants(paper)], arguments.only)
     if not wrong and not right:
         parser.error(f"--only {' '.join(arguments.only)}: no bug or variant has that name")
     begun = time.perf_counter()
     found: list[Met] = []
     tried: list[Met] = []
-    for met in run_all([*wrong, *right], arguments.workers):
-        is_bug = len(found) < len(wrong)
+    for met in run_all([*wrong, *right], arguments.workers, wanted):
+        is_bug = len(found) < len(wrong)  # the bugs come first
         (found if is_bug else tried).append(met)
         words = (lacking(met) or "ok") if is_bug else "ALARM" if met.phase else "ok"
         print(f"{met.case.name:40} {met.seconds:5.1f} s  {words}; {described(met)}", file=sys.stderr, flush=True)
@@ -165,12 +171,13 @@ def main() -> int:
         if met.phase:
             print(f"{met.case.name}: alarm; {described(met)}: {met.finding.observed if met.finding else ''}")
     if not arguments.only:
-        for name, reason in not_planted().items():
-            print(f"{name}: does not apply, {reason}")
-    if arguments.seeds:
-        over = alarms_over_seeds(arguments.seeds)
+        for paper in wanted:
+            for name, reason in not_planted(paper).items():
+                print(f"{name}: not planted into {paper}, {reason}")
+    for paper in wanted if arguments.seeds else ():
+        over = alarms_over_seeds(arguments.seeds, paper)
         alarms += len(over)
-        print(f"{len(over)} alarms over {arguments.seeds} seeds of the correct paper")
+        print(f"{len(over)} alarms over {arguments.seeds} seeds of the correct {paper}")
         for where, finding in over:
             print(f"  {where}: {finding.component}/{finding.check}: {finding.summary}")
     broken = broken_promises(found, alarms)

@@ -22,6 +22,8 @@ CLOSENESS = {
     "end_marker": 1,
     "loss_terms": 1,
     "loss_finite_differences": 1,
+    "train_mode": 1,
+    "train_examples_repeat": 1,
     "weights_differ": 2,
     "embedding_scale": 2,
     "position_sensitive": 2,

@@ -259,7 +259,7 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
         if not bench.paper.outputs(owner):
             continue
         module.eval()
-        batch = bench.synthetic(2)
+        batch = bench.with_noise(bench.synthetic(2))  # the same noise in each of many forwards
         generator = torch.Generator().manual_seed(6)
         weights: dict[str, Tensor] = {}
 

@@ -35,6 +35,7 @@ class HeldOut:
     first: int  # examples that are held, the first of the split
     whole: int  # examples in the split
     change: Callable[[str], str] | None = None  # applied to every text the data gives
+    backwards: bool = False  # lists with one entry an example are turned round, as the batches are
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def batches(self, split: str, model: Any = None) -> Iterator[Tensors]:
@@ -59,6 +60,7 @@ class HeldOut:
     def cut(self, value: Any) -> Any:
         if isinstance(value, (list, tuple)) and len(value) == self.whole and self.whole > 0:
             value = value[: self.first]
+            value = value[::-1] if self.backwards else value
         if self.change is not None:
             if isinstance(value, str):
                 return self.change(value)
@@ -94,19 +96,28 @@ def arranged(
     split: str = "validation",
     change: Callable[[str], str] | None = None,
     start: int = 0,
+    backwards: bool = False,
 ) -> HeldOut | None:
-    """The held-out examples in batches of these sizes."""
+    """The held-out examples in batches of these sizes, the last example first if `backwards`."""
     found = held_out(bench, split, max(EXAMPLES, sum(sizes)))
     if found is None:
         return None
     batch, whole = found
+    if backwards:
+        batch = {name: turned(bench, name, value) for name, value in batch.items()}
     n = min(size_of(bench, batch), sum(sizes))
     pieces, place = [], start
     for size in sizes:
         if place < n:
             pieces.append(bench.take(batch, min(size, n - place), place))
             place += size
-    return HeldOut(bench.data(), pieces, n, whole, change)
+    return HeldOut(bench.data(), pieces, n, whole, change, backwards)
+
+
+def turned(bench: Bench, name: str, value: torch.Tensor) -> torch.Tensor:
+    """The tensor with its examples in the opposite order."""
+    declared = bench.paper.tensors.get(name)
+    return value if declared is None or "batch" not in declared.axes else value.flip(declared.axes.index("batch"))
 
 
 def target_pair(bench: Bench, batch: Tensors) -> tuple[str, str] | None:

@@ -39,8 +39,11 @@ class Classification:
     padding: int | None
 
 
-def classifications(bench: Bench) -> list[Classification]:
-    """Declared ones (properties named loss_value), else those by their tensors: targets index the logits' last axis."""
+def classifications(bench: Bench, actions: bool = False) -> list[Classification]:
+    """Declared ones (properties named loss_value), else those by their tensors: targets index the logits' last axis.
+
+    `actions` counts the logits of a policy among them, whose actions are no targets.
+    """
     found = []
     for declared in bench.paper.properties:
         if declared.name == "loss_value":
@@ -55,7 +58,7 @@ def classifications(bench: Bench) -> list[Classification]:
                     padding,
                 )
             )
-    if found or bench.paper.type == "reinforcement_learning":
+    if found or (bench.paper.type == "reinforcement_learning" and not actions):
         return found  # an action that was taken indexes the logits like a target, and is none
     tensors = bench.paper.tensors
     taken = loss_inputs(bench)
@@ -74,6 +77,32 @@ def classifications(bench: Bench) -> list[Classification]:
                 padding = declared_targets.padding
                 found.append(Classification("total", logits, targets, None, None if padding is None else int(padding)))
     return found
+
+
+def plain_classifications(bench: Bench) -> tuple[list[Classification], str]:
+    """Those whose total is the cross entropy itself, and why there are none.
+
+    Where nothing is declared, a loss that also takes a number for each example (an advantage, a weight) is no plain
+    cross entropy: an action is no target, since a negative advantage pushes it away.
+    """
+    pairs = [c for c in classifications(bench) if c.term == "total"]
+    if not pairs:
+        return [], WHY_NOT
+    if any(declared.name == "loss_value" for declared in bench.paper.properties):
+        return pairs, ""
+    tensors = bench.paper.tensors
+    weighing = [
+        name
+        for name in loss_inputs(bench)
+        if tensors[name].output_of is None and tensors[name].is_floating and "batch" in tensors[name].axes
+    ]
+    if not weighing:
+        return pairs, ""
+    return [], (
+        f"the loss also takes {', '.join(weighing)}, so it is no plain cross entropy of {pairs[0].targets}; "
+        "declare {property: loss_value, …} of the term that is one, or {property: advantage_direction, "
+        f"logits: {pairs[0].logits}, action: {pairs[0].targets}, advantage: …}}"
+    )
 
 
 WHY_NOT = "declare {property: loss_value, term: total, logits: …, targets: …, smoothing: …, padding: …} to get it"
@@ -172,9 +201,9 @@ def targets_aligned(bench: Bench) -> list[Finding]:
     Likely: labels shifted twice (the data is already shifted) | padding counted in the loss | sign of the loss flipped
     | targets and logits flattened in different orders
     """
-    pairs = [c for c in classifications(bench) if c.term == "total"]
+    pairs, reason = plain_classifications(bench)
     if not pairs:
-        return [not_run(WHY_NOT)]
+        return [not_run(reason)]
     findings = []
     for pair in pairs:
         batch, outputs = outputs_for_loss(bench)
@@ -313,7 +342,7 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
     Broken: every row of the model's output sums to 1 and lies in [0, 1].
     Likely: softmax before the cross entropy, which applies its own | sigmoid applied twice
     """
-    pairs = {c.logits for c in classifications(bench)}
+    pairs = {c.logits for c in classifications(bench, actions=True)}
     if not pairs:
         return [not_run(WHY_NOT)]
     _, outputs = outputs_for_loss(bench)
@@ -358,9 +387,9 @@ def initial_loss(bench: Bench) -> list[Finding]:
     Likely: nll taken of probabilities instead of log-probabilities | sum instead of mean reduction | logits far too
     large at initialisation
     """
-    pairs = [c for c in classifications(bench) if c.term == "total"]
+    pairs, reason = plain_classifications(bench)
     if not pairs:
-        return [not_run(WHY_NOT)]
+        return [not_run(reason)]
     findings = []
     batch, outputs = outputs_for_loss(bench, n=8)
     for pair in pairs:

@@ -159,7 +159,7 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
     return failed(
         f"{output} sees later positions" + (": each sees the next one" if only_next else ""),
         observed=observed,
-        likely=causal_suspects(only_next, reaches_later == 0, worst, base),
+        likely=causal_suspects(only_next, reaches_later == 0, worst, base, every=len(pairs) == sum(leaks)),
         details={"leaks": {str(p): early for p, early in leaks.items()}},
         **common,
     )
@@ -182,8 +182,10 @@ def leak_stage(
     return first_stage_that_differs(bench, model, batch, {**batch, input: changed}, axis, keep)
 
 
-def causal_suspects(only_next: bool, nothing_later: bool, worst: float, base: Tensor) -> tuple[str, ...]:
-    """Likely bugs, ordered by the pattern of the leaks."""
+def causal_suspects(
+    only_next: bool, nothing_later: bool, worst: float, base: Tensor, every: bool = True
+) -> tuple[str, ...]:
+    """Likely bugs, ordered by the pattern of the leaks; `every` earlier position sees each later one, or only some."""
     missing = "causal mask missing (not built, or not passed to the self-attention)"
     discarded = "mask has no effect (the result of a non-in-place masked_fill is discarded)"
     inverted = "mask polarity inverted (forbidden positions are attended to)"
@@ -197,6 +199,8 @@ def causal_suspects(only_next: bool, nothing_later: bool, worst: float, base: Te
         return inverted, missing, merged
     if worst < 0.01 * tolerance.largest(base):
         return softmax, axis, merged
+    if not every:  # a mask without effect shows every later position to every earlier one
+        return merged, "positions are mixed by a view or reshape without transpose", missing
     return missing, discarded, inverted, softmax, merged, axis
 
 

@@ -378,6 +378,22 @@ def judge_mask(bench: Bench, name: str, ours: Tensor, expected: Tensor) -> Findi
     return failed(f"{name} is not the mask it must be", likely=likely, **fields)
 
 
+def smoothed_otherwise(
+    value: float, logits: np.ndarray, targets: np.ndarray, smoothing: float, padding: int | None
+) -> list[str]:
+    """ "labels are smoothed by 0.1, …" where that explains the value: the loss is linear in the smoothing."""
+    none, all_ = (
+        cross_entropy_oracle.label_smoothed_cross_entropy(logits, targets, eps, padding) for eps in (0.0, 1.0)
+    )
+    if none == all_:
+        return []
+    fitted = (value - none) / (all_ - none)
+    round_one = round(fitted, 3)
+    if not 0 < round_one < 0.5 or abs(fitted - round_one) > 1e-4:
+        return []
+    return [f"labels are smoothed by {round_one:g} where the config declares a label smoothing of {smoothing:g}"]
+
+
 def judge_loss(
     bench: Bench,
     component: str,
@@ -420,6 +436,8 @@ def judge_loss(
     same = [words for mistake, words in cross_entropy_oracle.MISTAKES.items() if matches(mistake)]
     if same:
         fields["observed"] += f"; it is exactly what comes out when: {same[0]}"
+    if not same:
+        same = smoothed_otherwise(value, logits, targets, smoothing, padding)
     likely = tuple(dict.fromkeys((*same, *cross_entropy_oracle.MISTAKES.values())))[:3]
     details = {"matches": same}
     return failed(

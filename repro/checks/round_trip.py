@@ -191,7 +191,32 @@ def seeding(bench: Bench) -> Finding:
                     "a non-deterministic operation",
                 ),
             )
+    if seeds_itself(bench):
+        return failed(
+            "an update sets the global generator: what it draws is the same in every update and for every seed",
+            expected="another state of PyTorch's generator after an update that began with another state",
+            observed="the same state after one update from each of two seeds",
+            threshold="bit for bit",
+            location=location_of(session.training.update),
+            likely=(
+                "the generator is seeded anew in every update, so dropout and noise repeat",
+                "torch.manual_seed stands in the loop instead of before it",
+            ),
+        )
     return passed("two runs of one seed agree bit for bit over 5 updates", threshold=threshold)
+
+
+def seeds_itself(bench: Bench) -> bool:
+    """Whether the state of the global generator after an update does not depend on its state before."""
+    session = Session(bench, bench.seed)
+    batch = bench.take(next(session.stream), EXAMPLES)
+    after = []
+    for seed in (101, 102):
+        torch.manual_seed(seed)
+        with persons_errors("training: update raised"):
+            session.training.update(dict(batch))
+        after.append(torch.get_rng_state())
+    return torch.equal(*after)
 
 
 @check(phase="training", family="round trip", component="training")

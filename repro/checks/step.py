@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,6 @@ from repro.checks.watch import (
     watched,
 )
 from repro.contract.bench import Bench
-from repro.contract.paper import Paper
 from repro.findings import Finding
 from repro.oracles.optimisers import STEPS, State
 
@@ -32,7 +33,52 @@ DEFAULTS: dict[str, Any] = {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 
 
 
 def same(a: Any, b: Any) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return bool(a == b)
     return bool(np.allclose(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64), rtol=1e-6, atol=0.0))
+
+
+#: Keys of `optimiser` that are no setting of a parameter group.
+NOT_SETTINGS = ("kind", "clip", "source", "undecayed")
+
+
+def is_undecayed(name: str, undecayed: Any, vectors: Set[str]) -> bool:
+    """Whether the config takes a parameter out of the weight decay: `undecayed: vectors` (biases and gains of norms,
+    which have one axis) or a list of globs.
+    """
+    if undecayed == "vectors":
+        return name in vectors
+    globs = [undecayed] if isinstance(undecayed, str) else list(undecayed or ())
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def decay_deviation(group: dict[str, Any], spec: dict[str, Any], vectors: Set[str]) -> str:
+    """How a group's weight decay deviates: "" not at all, "vectors" where it only leaves out biases and gains of norms
+    without a word of it in the config, else what is wrong.
+    """
+    got, need, undecayed = group["weight_decay"], spec["weight_decay"], spec.get("undecayed")
+    out = [name for name in group["names"] if is_undecayed(name, undecayed, vectors)]
+    rest = [name for name in group["names"] if name not in out]
+    if out and got:
+        return f"weight_decay={got} for {', '.join(out[:3])}, which the config takes out of it"
+    if not rest or same(got, need):
+        return ""
+    if not got and undecayed is None and set(rest) <= vectors:
+        return "vectors"
+    return f"weight_decay={got} for {', '.join(rest[:3])}"
+
+
+def decay_suspects(group: dict[str, Any], need: Any, deviation: str) -> tuple[str, ...]:
+    if "takes out of it" in deviation:
+        return ("weight decay on biases and norms, which the paper leaves out",)
+    if not group["weight_decay"]:
+        return (
+            "weight_decay of the paper not set: left at the library's default",
+            "parameters are sorted into the wrong group (a name or a number of axes that does not match)",
+        )
+    if not need:
+        return ("weight decay although the paper has none",)
+    return (f"weight_decay of the paper not set: it is {group['weight_decay']}",)
 
 
 def kind_of(step: Step) -> str:
@@ -56,18 +102,20 @@ def optimiser_declared(bench: Bench) -> list[Finding] | Finding:
     source = spec.get("source", "optimiser")
     findings: list[Finding] = []
     for step in {s.instance: s for _, s in recording.steps}.values():
-        findings += settings_faults(bench.paper, spec, step, source, recording.location)
+        findings += settings_faults(recording, spec, step, source)
     if any(f.blocks for f in findings):
         return findings
     step = recording.steps[0][1]
     return [passed(f"{step.optimiser} with the declared settings in {len(step.groups)} group(s)"), *findings]
 
 
-def settings_faults(paper: Paper, spec: dict[str, Any], step: Step, source: str, location: str) -> list[Finding]:
-    findings = []
+def settings_faults(recording: Watched, spec: dict[str, Any], step: Step, source: str) -> list[Finding]:
+    findings, location = [], recording.location
     kind, wanted_kind = kind_of(step), str(spec.get("kind", "")).lower()
     decay = float(spec.get("weight_decay") or 0.0)
     alike = {"adam", "adamw"}
+    vectors = {name for name, dim in recording.dims.items() if dim < 2}
+    undecayed = spec.get("undecayed")
     if wanted_kind and kind != wanted_kind and kind in STEPS and not ({kind, wanted_kind} == alike and not decay):
         findings.append(
             failed(
@@ -83,25 +131,51 @@ def settings_faults(paper: Paper, spec: dict[str, Any], step: Step, source: str,
                 details={"declare": "optimiser.kind"},
             )
         )
-    for name in ("betas", "eps", "momentum", "nesterov", "weight_decay"):
-        if spec.get(name) is None:
+    for name in (key for key in spec if key not in NOT_SETTINGS):
+        if spec[name] is None:
+            continue
+        if not any(name in group for group in step.groups):
+            findings.append(
+                failed(
+                    f"{step.optimiser} has no setting {name}, which the paper's config declares ({source})",
+                    expected=f"{name}={spec[name]}",
+                    observed=f"settings {', '.join(k for k in step.groups[0] if k not in ('names', 'lr'))}",
+                    location=location,
+                    likely=("another optimiser than the paper's", f"optimiser.{name} of the config is misspelt"),
+                    details={"declare": f"optimiser.{name}"},
+                )
+            )
             continue
         for number, group in enumerate(step.groups):
             if name not in group:
                 continue
             got, need = group[name], spec[name]
-            if same(got, need):
-                continue
-            plain = all(part.endswith("bias") or "norm" in part.lower() for part in group["names"])
-            if name == "weight_decay" and not got and plain and len(step.groups) > 1:
-                findings.append(
-                    warned(
-                        f"group {number} (biases and normalisation) has no weight decay; the paper's is {need}",
-                        expected=f"weight_decay={need}",
-                        observed="weight_decay=0 for " + ", ".join(group["names"][:3]),
-                        location=location,
+            if name == "weight_decay":
+                deviation = decay_deviation(group, spec, vectors)
+                if deviation == "vectors":
+                    findings.append(
+                        warned(
+                            f"group {number} (biases and gains of norms) has no weight decay; the paper's is {need}",
+                            expected=f"weight_decay={need}, or optimiser.undecayed: vectors where the paper says so",
+                            observed="weight_decay=0 for " + ", ".join(group["names"][:3]),
+                            location=location,
+                        )
                     )
-                )
+                elif deviation:
+                    findings.append(
+                        failed(
+                            f"weight decay of group {number} deviates from the paper ({source})",
+                            expected=f"weight_decay={need}" + (f", none of {undecayed}" if undecayed else ""),
+                            observed=deviation,
+                            threshold="1e-6 of the value: it is a setting, not a measurement",
+                            location=location,
+                            likely=decay_suspects(group, need, deviation),
+                            details={"declare": "optimiser.weight_decay"},
+                        )
+                    )
+                    break
+                continue
+            if same(got, need):
                 continue
             default = name in DEFAULTS and same(got, DEFAULTS[name])
             findings.append(
@@ -199,14 +273,14 @@ def observed_gradient(update: Update) -> dict[str, np.ndarray | None]:
 def settings_of(spec: dict[str, Any], kind: str, group: dict[str, Any], lr: float) -> dict[str, Any]:
     """The declared settings of one group's step; a group without weight decay is the business of optimiser_declared."""
     decay = float(spec.get("weight_decay") or 0.0)
-    if decay and "weight_decay" in group and not group["weight_decay"]:
-        decay = 0.0
+    if "weight_decay" in group and (spec.get("undecayed") or not group["weight_decay"]):
+        decay = min(decay, float(group["weight_decay"]))
     if kind == "sgd":
         return {
             "lr": lr,
             "weight_decay": decay,
             "momentum": float(spec.get("momentum") or 0.0),
-            "nesterov": bool(spec.get("nesterov", group.get("nesterov", False))),
+            "nesterov": bool(spec.get("nesterov", False)),
         }
     betas = spec.get("betas") or group.get("betas") or DEFAULTS["betas"]
     eps: Any = spec["eps"] if spec.get("eps") is not None else group.get("eps", DEFAULTS["eps"])
@@ -260,6 +334,14 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
         alternatives.append(("betas left at the library's default", kind, {**spec, "betas": DEFAULTS["betas"]}))
     else:
         alternatives.append(("momentum of the paper not set", kind, {**spec, "momentum": 0.0}))
+        if spec.get("momentum"):
+            nesterov = bool(spec.get("nesterov"))
+            words = (
+                "plain momentum where the paper has Nesterov's"
+                if nesterov
+                else "Nesterov's momentum where the paper has plain"
+            )
+            alternatives.append((words, kind, {**spec, "nesterov": not nesterov}))
         alternatives.append(("weight decay of the paper not set", kind, {**spec, "weight_decay": 0.0}))
     alternatives.append(("plain gradient descent instead of the paper's optimiser", "sgd", {"kind": "sgd"}))
 

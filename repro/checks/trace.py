@@ -164,8 +164,10 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
                 likely=gradient_pattern(applied, fresh, previous, ratio, rest, scale),
             )
         previous = applied
+    changed_first = sorted({name for update in recording.updates for name in update.normalised})
     return passed(
-        f"{len(recording.updates)} updates apply exactly the gradient of their own batch",
+        f"{len(recording.updates)} updates apply exactly the gradient of their own batch"
+        + (f", {', '.join(changed_first)} normalised over it" if changed_first else ""),
         threshold=f"relative difference {limit:.1e}",
     )
 

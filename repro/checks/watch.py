@@ -6,8 +6,9 @@ model costs little memory; norms are taken over all entries.
 
 from __future__ import annotations
 
+import copy
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +18,10 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from repro.contract.bench import Bench, Tensors
-from repro.contract.components import location_of, persons_errors
+from repro.contract.components import location_of, parameters_of, persons_errors
 
 #: Entries of each parameter that are recorded. A wrong update rule is wrong in nearly every entry; 512 evenly spread
 #: ones show it with certainty, and a model of 65 million parameters is watched in a few megabytes.
@@ -72,6 +74,7 @@ class Update:
     total: float = float("nan")
     totals: list[float] = field(default_factory=list)  # that the handed backward got
     returned: Any = None
+    normalised: list[str] = field(default_factory=list)  # tensors of the batch that the loss got normalised
 
 
 @dataclass
@@ -82,6 +85,7 @@ class Watched:
     location: str  # of the person's `update`
     trainable: list[str]
     frozen: list[str]
+    dims: dict[str, int] = field(default_factory=dict)  # number of axes of each parameter
 
     @property
     def steps(self) -> list[tuple[Update, Step]]:
@@ -129,6 +133,34 @@ class FixedStatistics(TorchFunctionMode):
             elif mean is not None:
                 kwargs["training"] = False
         return func(*args, **kwargs)
+
+
+class StillNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, every normal or uniform number drawn by PyTorch is its mean: what is left does not depend on chance.
+
+    `drawn` counts the draws. Which example gets which number then no longer matters, so two batchings of the same
+    examples can be compared.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.drawn = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        if name not in ("randn", "randn_like", "normal", "normal_", "rand", "rand_like", "uniform_"):
+            return result
+        self.drawn += 1
+        after = args[1:] if name.endswith("_") else args  # the parameters of the distribution
+        if name == "uniform_":
+            low, high = kwargs.get("from", after[0] if after else 0.0), kwargs.get("to", (*after, 1.0, 1.0)[1])
+            return result.fill_((low + high) / 2)
+        if name.startswith("rand") and not name.startswith("randn"):
+            return result.fill_(0.5)
+        mean = kwargs.get("mean", after[0] if name.startswith("normal") and after else 0.0)
+        return result.copy_(mean.expand_as(result)) if isinstance(mean, torch.Tensor) else result.fill_(mean)
 
 
 # --- parameters by name
@@ -203,6 +235,43 @@ def fresh_gradient(
     gradients = dict(zip(parameters, found or [None] * len(parameters), strict=True))
     sampled = {name: None if g is None else sample(g) for name, g in gradients.items()}
     return sampled, norm_of(list(gradients.values())), float(total.detach())
+
+
+class Overheard:
+    """The person's loss, with what each call was handed, by parameter name."""
+
+    def __init__(self, loss: Any) -> None:
+        self.loss = loss
+        self.calls: list[dict[str, Any]] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        names = list(parameters_of(getattr(self.loss, "forward", self.loss)))
+        self.calls.append({**dict(zip(names, args, strict=False)), **kwargs})
+        return self.loss(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "loss" not in vars(self):  # a copy in the making
+            raise AttributeError(name)
+        return getattr(self.loss, name)
+
+
+def normalised(bench: Bench, batch: Tensors, given: Mapping[str, Any], inputs: Container[str]) -> Tensors:
+    """Tensors of the batch that an update hands to the loss in another form that needs no excuse: brought to mean 0 and
+    standard deviation 1 over the batch by a straight line, as advantages are. Inputs of the model never are.
+    """
+    found: Tensors = {}
+    for name, value in batch.items():
+        got = given.get(name)
+        if name in inputs or not torch.is_tensor(got) or got.shape != value.shape or value.numel() < 3:
+            continue
+        if not value.is_floating_point() or torch.equal(got, value):
+            continue
+        x, y = value.detach().double().flatten(), got.detach().double().flatten()
+        spread = (float(y.std()), float(y.std(unbiased=False)))
+        straight = torch.allclose((x - x.mean()) / x.std() * y.std() + y.mean(), y, atol=1e-6)
+        if straight and abs(float(y.mean())) < 1e-4 and any(abs(s - 1) < 1e-3 for s in spread):
+            found[name] = got.detach()
+    return found
 
 
 # --- watching
@@ -312,8 +381,10 @@ def watch(
             current[-1].totals.append(float(total.detach()))
         return torch.Tensor.backward(total * factor if factor != 1.0 else total, *args, **kwargs)  # type: ignore[no-untyped-call]
 
-    training = bench.training(model, loss, handed)
     single = list(modules) == ["model"] and not isinstance(loss, dict)
+    inputs = set(parameters_of(modules["model"].forward)) if single else set()
+    overheard = Overheard(loss) if single and weighs(bench, inputs) else None
+    training = bench.training(model, overheard or loss, handed)
     with ExitStack() as stack:
         stack.enter_context(bench.precision())
         if not dropout:
@@ -329,10 +400,22 @@ def watch(
                 if len(current) > 1 and current[-2].backwards > 1:
                     singles = [bench.take(update.batch, 1, i) for i in range(n)]
                     update.each = [fresh_gradient(bench, model, example, loss)[0] for example in singles]
+            # from these weights the gradient is taken again if the loss was handed something normalised
+            start = copy.deepcopy(model) if overheard else None
+            if overheard:
+                overheard.calls.clear()
             for module in modules.values():
                 module.eval()
             with watching(update, parameters, modules), persons_errors(f"training: update {number} raised"):
                 update.returned = training.update(dict(update.batch))
+            if overheard and start is not None and len(overheard.calls) == 1:
+                changed = normalised(bench, update.batch, overheard.calls[0], inputs)
+                if changed:
+                    update.normalised = sorted(changed)
+                    start.train()
+                    update.fresh, update.fresh_norm, update.total = fresh_gradient(
+                        bench, start, {**update.batch, **changed}, loss
+                    )
             if single and bench.paper.noise() and not replayed(update):
                 update.fresh, update.fresh_norm = (
                     {},
@@ -345,6 +428,17 @@ def watch(
         location=location_of(training.update),
         trainable=[name for name, p in parameters.items() if p.requires_grad],
         frozen=[name for name, p in parameters.items() if not p.requires_grad],
+        dims={name: p.dim() for name, p in parameters.items()},
+    )
+
+
+def weighs(bench: Bench, inputs: Container[str]) -> bool:
+    """Whether the loss takes numbers of the batch that the model does not: only these may be normalised."""
+    tensors = bench.paper.tensors
+    return any(
+        tensors[name].output_of is None and tensors[name].is_floating and name not in inputs
+        for name in parameters_of(getattr(bench.loss(), "forward", bench.loss()))
+        if name in tensors
     )
 
 

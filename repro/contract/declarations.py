@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro.arithmetic import Expression, ExpressionError
 from repro.errors import ConfigError
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64")
@@ -144,6 +145,30 @@ def read_tricky_parts(section: Sequence[Any] | None) -> tuple[list[TrickyPart], 
             continue
         parts.append(TrickyPart(*(str(entry.get(key) or "") for key in ("part", "hidden_in", "guard"))))
     return parts, faults
+
+
+def schedule_faults(section: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with the formula of a schedule, which is then said before anything runs."""
+    if not isinstance(section, Mapping):
+        return []
+    written = [("learning_rate", section.get("learning_rate"))]
+    written += [(f"breaks[{i}]", text) for i, text in enumerate(section.get("breaks") or ())]
+    known = {"step", *(section.get("names") or {})}
+    faults = []
+    for key, text in written:
+        if text is None:
+            continue
+        try:
+            lacking = sorted(Expression(str(text)).names - known)
+        except ExpressionError as wrong:
+            faults.append(f"schedule.{key}: {wrong}")
+            continue
+        if lacking:
+            faults.append(
+                f"schedule.{key}: {text!r} uses {', '.join(lacking)}; "
+                f"known are {', '.join(sorted(known))}: give the value under schedule.names"
+            )
+    return faults
 
 
 def raise_all(faults: Sequence[str], where: str) -> None:

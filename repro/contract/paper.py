@@ -54,6 +54,7 @@ class Paper:
         for section in ("initialisation", "pieces", "schedule", "optimiser"):
             if not isinstance(settings.get(section) or {}, Mapping):
                 faults.append(f"{section}: got {settings[section]!r}, need a mapping")
+        faults += declarations.schedule_faults(settings.get("schedule"))
         declarations.raise_all(faults, f"conf/paper/{about.get('name', '?')}.yaml")
         return cls(
             name=str(about.get("name", "")),

@@ -144,8 +144,12 @@ def gate(phase: tree.Phase, longest: float) -> Markup:
     )
     loud = [check for check in phase.checks if check.outcome in ("failed", "error", "warned")]
     quiet = [check for check in phase.checks if check not in loud]
-    listed = []
+    # pieces that are not declared are one piece of advice, not one a check
+    lacking = [check for check in quiet if check.outcome == "not_run" and check.reason.startswith(LACKS_A_PIECE)]
+    listed = [undeclared_pieces(lacking)] if len(lacking) > 1 else []
     for check in quiet:
+        if listed and check in lacking:
+            continue
         why = f"not run: {check.reason or check.summary}" if check.outcome == "not_run" else check.summary
         listed.append(tag("li", tag("b", check.check), f" ({check.component}) " if check.component else " ", why))
     asked = f"{phase.answered} of {plural(phase.questions, 'checkpoint question')} answered." if phase.questions else ""
@@ -158,6 +162,24 @@ def gate(phase: tree.Phase, longest: float) -> Markup:
         class_="body",
     )
     return tag("li", tag("details", summary, body, open=phase.outcome == "failed"))
+
+
+#: How a check begins to say that its piece is not declared.
+LACKS_A_PIECE = "declare `pieces: {"
+
+
+def undeclared_pieces(checks: list[tree.Check]) -> Markup:
+    """One line for all checks of pieces that the config does not name, with the signature of each folded away."""
+    names = list(dict.fromkeys(check.component for check in checks))
+    signatures = {check.component: check.reason.partition("its signature is ")[2] for check in checks}
+    told = [tag("li", tag("b", name), f" {signatures[name]}") for name in names]
+    words = f" not run: under pieces, name the functions of yours that are one of {', '.join(names)}"
+    return tag(
+        "li",
+        tag("b", plural(len(checks), "check of a piece", "checks of pieces")),
+        words,
+        fold("their signatures", tag("ul", told)),
+    )
 
 
 def finding(check: tree.Check) -> Markup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from repro import phases
-from repro.configuration.compose import compose
+from repro.configuration.compose import Composed
 from repro.contract.paper import Paper
 from repro.errors import ComponentError
 from repro.findings import Evidence, Finding, Gate
@@ -24,7 +25,7 @@ from repro.phases.runner import failed_component
 from repro.tracking.run_folder import RunFolder
 
 from . import catalogue, test_evaluation, test_training
-from .planting import Patch, Planted, plant
+from .planting import OUTSIDE, Patch, Planted, failures, gate_of, is_outside, planted_settings, settings_of
 
 HERE = Path(__file__).parent
 #: The phase whose gate first looks at a file of the paper that is not one of its five components.
@@ -47,6 +48,7 @@ class Case:
     planted: Planted
     listed: dict[str, Any] | None = None
     overrides: tuple[str, ...] = ()
+    missed: str = ""  # why no check can tell it, where that is so
 
     @property
     def words(self) -> str:
@@ -56,6 +58,8 @@ class Case:
     @property
     def start(self) -> str:
         """The first phase whose evidence depends on what is patched or set; earlier gates see the correct paper."""
+        if is_outside(self.planted.paper):  # small, and its files may hold pieces that any phase calls
+            return phases.CHECKED[0]
         files = {FIRST.get(patch.file, patch.file) for patch in self.planted.patches}
         keys = {
             key.partition(".")[0] for key in (*self.planted.settings, *(o.partition("=")[0] for o in self.overrides))
@@ -96,8 +100,8 @@ def records() -> dict[str, dict[str, Any]]:
     return {r["id"]: r for r in yaml.safe_load((HERE / "planted_bugs.yaml").read_text(encoding="utf-8"))}
 
 
-def bugs() -> list[Case]:
-    """Every bug that is planted into the Transformer, the listed ones with their record; each name once."""
+def bugs(paper: str = "transformer") -> list[Case]:
+    """Every bug that is planted into a paper, the listed ones with their record; each name once."""
     found: dict[str, Planted] = dict(catalogue.BUGS)
     for name, (component, replacements, settings, _, word) in test_training.BUGS.items():
         patches = tuple(Patch(component, before, after) for before, after in replacements)
@@ -105,10 +109,29 @@ def bugs() -> list[Case]:
     for name, (replacements, _, word) in test_evaluation.BUGS.items():
         patches = tuple(Patch("evaluation", before, after) for before, after in replacements)
         found.setdefault(name, Planted(patches, "evaluation", word))
-    return [Case(name, planted, records().get(name.split()[0])) for name, planted in found.items()]
+    cases = [Case(name, planted, records().get(name.split()[0])) for name, planted in found.items()]
+    return [case for case in (*cases, *written("*_bugs.yaml")) if case.planted.paper == paper]
 
 
-def variants() -> list[Case]:
+def written(files: str) -> list[Case]:
+    """The cases of YAML files beside this one, but for the two adopted lists; further_bugs.yaml says their keys."""
+    found = []
+    for path in sorted(HERE.glob(files)):
+        if path.name in ("planted_bugs.yaml", "correct_variants.yaml"):
+            continue
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+            patches = tuple(Patch(*patch) for patch in entry["patches"])
+            planted = Planted(
+                patches, entry.get("phase", ""), entry.get("class", ""), entry.get("settings", {}), paper=entry["paper"]
+            )
+            listed = records().get(entry["id"].split()[0])
+            overrides = tuple(entry.get("overrides", ()))
+            missed = entry.get("missed", "")
+            found.append(Case(f"{entry['id']} {entry['title']}", planted, listed, overrides, missed))
+    return found
+
+
+def variants(paper: str = "transformer") -> list[Case]:
     """Correct code that looks different, and deviations that the config declares."""
     found = [Case(name, planted) for name, planted in catalogue.VARIANTS.items()]
     for name, (component, replacements, settings) in test_training.VARIANTS.items():
@@ -121,14 +144,21 @@ def variants() -> list[Case]:
         patches = tuple(Patch("evaluation", before, after) for before, after in pairs)
         found.append(Case(f"evaluation: {name}", Planted(patches, "evaluation")))
     found += [Case(name, Planted(()), overrides=overrides) for name, overrides in catalogue.DECLARED.items()]
-    return found
+    return [case for case in (*found, *written("*_variants.yaml")) if case.planted.paper == paper]
 
 
-def not_planted() -> dict[str, str]:
-    """Listed bugs of the Transformer's types that are not planted, with the reason; one without a reason is a gap."""
-    planted = {case.name.split()[0] for case in bugs()}
-    missing = [r for r in records().values() if r["type"] in TYPES and r["id"] not in planted]
-    return {r["id"]: ELSEWHERE.get(r["id"], "no reason is given") for r in missing}
+def papers() -> list[str]:
+    """The papers that bugs are planted into."""
+    return sorted({"transformer", *(case.planted.paper for case in written("*_bugs.yaml"))})
+
+
+def not_planted(paper: str = "transformer") -> dict[str, str]:
+    """Listed bugs of a paper's type and, for the Transformer, generic ones that are not planted, with the reason."""
+    planted = {case.name.split()[0] for case in bugs(paper)}
+    types = TYPES if paper == "transformer" else (settings_of(paper=paper)["paper"]["type"],)
+    missing = [r for r in records().values() if r["type"] in types and r["id"] not in planted]
+    here = ELSEWHERE if paper == "transformer" else {}
+    return {r["id"]: here.get(r["id"], "no reason is given") for r in missing}
 
 
 class Silent:
@@ -147,10 +177,14 @@ class Silent:
     def close(self) -> None: ...
 
 
-def gates(paper: Paper, folder: Path, wanted: Iterable[str] = phases.CHECKED, seed: int = 0) -> Iterable[Evidence]:
+def gates(
+    composed: Composed, folder: Path, wanted: Iterable[str] = phases.CHECKED, seed: int = 0
+) -> Iterable[Evidence]:
     """The evidence of each gate, as a run concludes it, up to the first that fails."""
-    composed = compose(["paper=transformer", "scale=smoke"])
+    paper = Paper.from_config(composed.config)
     with ExitStack() as stack:
+        if is_outside(paper.name):
+            stack.enter_context(contextlib.chdir(OUTSIDE / paper.name))
         context = PhaseContext(
             composed, paper, RunFolder(folder / "runs" / paper.name / "planted"), Silent(), stack=stack
         )
@@ -170,13 +204,13 @@ def meet(case: Case, only_its_gate: bool = False) -> Met:
     start = time.process_time()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        paper = plant(case.planted, folder, case.overrides)
+        composed = planted_settings(case.planted, folder, case.overrides)
         order = phases.CHECKED
         wanted = [case.planted.phase] if only_its_gate else order[order.index(case.start) :]
-        for evidence in gates(paper, folder, wanted):
+        for evidence in gates(composed, folder, wanted):
             if evidence.outcome is Gate.FAILED:
                 first = next(f for f in evidence.findings if f.blocks)
-                blamed = blames(case.planted, paper, first)
+                blamed = blames(case.planted, Paper.from_config(composed.config), first)
                 return Met(case, evidence.phase, first, blamed, time.process_time() - start)
     return Met(case, None, None, False, time.process_time() - start)
 
@@ -189,19 +223,19 @@ def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
     component = "evaluation" if file == "beam" else file
     stages = tuple(glob.partition(".*")[0] for glob in paper.stages)
     known = {component, planted.phase, *paper.tensors, *paper.pieces, *planted.components}
-    named = finding.component in known or finding.component.startswith(stages)
-    return named and (f"{file}.py" in finding.location or finding.component in {component, *paper.pieces})
+    name = finding.component.partition(" (")[0]  # of a paper with systems, without the system's name
+    named = name in known or name.startswith(stages)
+    return named and (f"{file}.py" in finding.location or name in {component, *paper.pieces})
 
 
-def alarms_over_seeds(seeds: int) -> list[tuple[str, Finding]]:
+def alarms_over_seeds(seeds: int, name: str = "transformer") -> list[tuple[str, Finding]]:
     """Findings on the correct paper that would keep a gate shut: the checks of model and loss over `seeds` in float32
     and a fifth of them in float64, the whole gate set over at most three.
     """
     import torch
 
-    from .planting import failures, gate_of
-
-    paper = plant(Planted(()), Path(tempfile.mkdtemp()))
+    composed = planted_settings(Planted((), paper=name), Path(tempfile.mkdtemp()))
+    paper = Paper.from_config(composed.config)
     found: list[tuple[str, Finding]] = []
     for dtype, count in ((torch.float32, seeds), (torch.float64, max(1, seeds // 5))):
         for seed in range(count):
@@ -210,18 +244,15 @@ def alarms_over_seeds(seeds: int) -> list[tuple[str, Finding]]:
                     found.append((f"seed {seed}, {str(dtype).removeprefix('torch.')}", finding))
     for seed in range(min(3, seeds)):
         with tempfile.TemporaryDirectory() as place:
-            for evidence in gates(paper, Path(place), seed=seed):
+            for evidence in gates(composed, Path(place), seed=seed):
                 found += [(f"seed {seed}, all gates", f) for f in evidence.findings if f.blocks]
     return found
 
 
-def warm() -> None:
+def warm(papers: Iterable[str] = ("transformer",)) -> None:
     """Compose the settings and learn the pieces of the data once, so that forks of this process need not."""
-    from repro.contract.bench import Bench
-
-    from .patched import settings_of
-
-    next(Bench(Paper.from_config(settings_of())).batches("train"))
+    for name in papers:
+        Paper.from_config(settings_of(paper=name)).build_data(0)
 
 
 def chosen(cases: list[Case], names: list[str]) -> list[Case]:

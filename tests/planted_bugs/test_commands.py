@@ -11,7 +11,7 @@ import pytest
 
 from repro.configuration.folders import package_conf
 
-from .planting import PACKAGE, package_of
+from .planting import package_name, package_of
 from .suite import bugs, chosen
 
 #: Bug → the component that the message names.
@@ -31,7 +31,9 @@ def test_check_stops_and_names_component_and_line(name: str, tmp_path: Path) -> 
     (case,) = [case for case in chosen(bugs(), [name]) if case.name == name]
     package = package_of(case.planted, tmp_path)
     text = (package_conf() / "paper" / "transformer.yaml").read_text(encoding="utf-8")
-    text = text.replace("  name: transformer\n", "  name: planted\n", 1).replace(f"{PACKAGE}.", f"{package}.")
+    text = text.replace("  name: transformer\n", "  name: planted\n", 1).replace(
+        f"{package_name('transformer')}.", f"{package}."
+    )
     text = text.replace("override /data: numbers", "override /data: planted_numbers", 1)
     data = (package_conf() / "data" / "numbers.yaml").read_text(encoding="utf-8")
     for group, file, content in (

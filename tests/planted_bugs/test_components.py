@@ -10,8 +10,7 @@ import pytest
 from repro.contract.paper import Paper
 
 from .catalogue import BUGS, DECLARED, VARIANTS
-from .patched import settings_of
-from .planting import failures, gate_of, plant
+from .planting import failures, gate_of, plant, settings_of
 
 #: Bugs beyond the list are slow tests: the list alone keeps the fast suite fast.
 LISTED = [pytest.param(n, marks=() if re.fullmatch(r"[A-Z]\d\d.*", n) else pytest.mark.slow) for n in BUGS]

@@ -13,7 +13,7 @@ import torch
 from repro.checks.registry import run_check
 from repro.oracles.beam_search import exhaustive_search, length_penalty
 
-from .patched import blocking, gate, patched_bench, settings_of
+from .planting import failures, gate_of, planted_bench, settings_of
 
 RETURN = "    loss = nll_sum / pieces\n"
 BLEU = '"bleu": bleu(hypotheses, references, tokenize)[0],'
@@ -52,8 +52,8 @@ BUGS: dict[str, tuple[list[tuple[str, str]], str, str]] = {
 @pytest.mark.parametrize("name", BUGS)
 def test_bug_is_stopped(name: str, tmp_path: Path) -> None:
     replacements, check, word = BUGS[name]
-    findings = gate("evaluation", patched_bench(tmp_path, "evaluation", replacements))
-    stopped = blocking(findings)
+    findings = gate_of(planted_bench(tmp_path, "evaluation", replacements).paper, "evaluation", stop=True)
+    stopped = failures(findings)
     assert stopped, f"{name} passes the gate"
     first = stopped[0]
     assert first.check == check, first
@@ -72,8 +72,8 @@ VARIANTS: dict[str, list[tuple[str, str]]] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_correct_code_is_not_stopped(name: str, tmp_path: Path) -> None:
-    findings = gate("evaluation", patched_bench(tmp_path, "evaluation", VARIANTS[name]), stop=False)
-    assert not blocking(findings), blocking(findings)
+    findings = gate_of(planted_bench(tmp_path, "evaluation", VARIANTS[name]).paper, "evaluation")
+    assert not failures(findings), failures(findings)
 
 
 # --- pieces that the Transformer here does not have: declared by another paper -------------------------------------------
@@ -108,7 +108,7 @@ def search(log_probabilities: Any, end: int, beam: int, longest: int, rank: Any)
 
 
 def bench_with_piece(tmp_path: Path, name: str, function: str) -> Any:
-    return patched_bench(tmp_path, settings={"pieces": {**settings_of()["pieces"], name: f"{__name__}.{function}"}})
+    return planted_bench(tmp_path, settings={"pieces": {**settings_of()["pieces"], name: f"{__name__}.{function}"}})
 
 
 @pytest.mark.parametrize(

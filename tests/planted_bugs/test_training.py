@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .patched import blocking, gate, patched_bench
+from .planting import failures, gate_of, planted_bench
 
 FORWARD = """        logits = self.model(batch["source"], batch["target_input"])  # [b, n, vocabulary]
         terms = self.loss(logits, batch["target_output"])
@@ -73,8 +73,10 @@ BUGS: dict[str, tuple[str, list[tuple[str, str]], dict[str, Any], str, str]] = {
 @pytest.mark.parametrize("name", BUGS)
 def test_bug_is_stopped(name: str, tmp_path: Path) -> None:
     component, replacements, settings, check, word = BUGS[name]
-    findings = gate("training", patched_bench(tmp_path, component, replacements, settings))
-    stopped = blocking(findings)
+    findings = gate_of(
+        planted_bench(tmp_path, component, replacements, settings).paper, "training", without=(), stop=True
+    )
+    stopped = failures(findings)
     assert stopped, f"{name} passes the gate: {[f.summary for f in findings]}"
     first = stopped[0]
     assert first.check == check, first
@@ -104,5 +106,5 @@ VARIANTS: dict[str, tuple[str, list[tuple[str, str]], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_correct_code_is_not_stopped(name: str, tmp_path: Path) -> None:
     component, replacements, settings = VARIANTS[name]
-    findings = gate("training", patched_bench(tmp_path, component, replacements, settings), stop=False)
-    assert not blocking(findings), blocking(findings)
+    findings = gate_of(planted_bench(tmp_path, component, replacements, settings).paper, "training", without=())
+    assert not failures(findings), failures(findings)

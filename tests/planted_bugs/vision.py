@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from repro.configuration.compose import compose
-from repro.contract.paper import Paper, to_plain
+from repro.contract.paper import Paper
 
-from .planting import Patch, Planted, package_of, renamed
+from .planting import Patch, Planted, planted_settings
 
-#: What makes a gate quick: small networks; the CNN, but for what is listed below.
-SMALL = {"resnet": ("scale=smoke",), "mnist1d": ("scale=smoke",)}
 #: What a bug of mnist1d is planted in, where not the CNN that sees its examples in one order.
 WITH = {"X24": "architecture=gru", "X36": "architecture=mlp", "V15": "architecture=mlp", "V24": "data.order=shuffled"}
 WITH |= {"X30": "data.order=shuffled"}
@@ -495,27 +491,9 @@ VARIANTS: dict[tuple[str, str], Planted] = {
 }
 
 
-@lru_cache
-def settings_of(paper: str, *overrides: str) -> dict[str, Any]:
-    return to_plain(compose([f"paper={paper}", *SMALL[paper], *overrides]).config)
-
-
 def plant(paper: str, planted: Planted, folder: Path, *overrides: str) -> Paper:
     """The paper with the patches made, as a package of another name on sys.path."""
-    package = f"repro.papers.{paper}"
-    name = package_of(planted, folder, package)
-    files = {patch.file for patch in planted.patches}
-    moved = {"model", "loss", "pieces", "training", "evaluation"} | files
-    if files & {"data", "signals"} or paper == "resnet":
-        moved |= {"data"}  # the data module reads the signals, and pieces of resnet stand in it
-    settings = renamed(copy.deepcopy(settings_of(paper, *overrides)), name, moved, package)
-    for key, value in planted.settings.items():
-        node = settings
-        *path, last = key.split(".")
-        for part in path:
-            node = node[part]
-        node[last] = value
-    return Paper.from_config(settings)
+    return Paper.from_config(planted_settings(replace(planted, paper=paper), folder, overrides).config)
 
 
 def overrides_of(paper: str, name: str) -> tuple[str, ...]:

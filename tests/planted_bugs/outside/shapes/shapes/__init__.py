@@ -1,0 +1,1 @@
+"""A small residual network with batch normalisation on coloured pictures of shapes."""
