@@ -23,7 +23,7 @@ CLOSENESS = {
     "loss_terms": 1,
     "loss_finite_differences": 1,
     "train_mode": 1,
-    "train_examples_repeat": 1,
+    "train_examples_repeat": 2,
     "weights_differ": 2,
     "embedding_scale": 2,
     "position_sensitive": 2,
@@ -76,6 +76,9 @@ def sharpen(findings: list[Finding]) -> list[Finding]:
     if "deterministic" in failed:
         follows = "a consequence: the model in eval mode is not a function of its input (see deterministic)"
         rules.append(({"causal", "padding_invariant", "batch_independent"}, follows))
+    if "seeding" in failed:
+        unseeded = "no seeding: the update draws from a generator that the seed does not reach (see seeding)"
+        rules.append(({"gradient_of_this_batch", "clipping", "resume", "one_step_closed_form"}, unseeded))
     if "position_sensitive" in failed:
         follows = "a consequence: positions are added wrongly (see position_sensitive)"
         rules.append(({"padding_invariant"}, follows))

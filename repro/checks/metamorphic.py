@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -159,7 +160,7 @@ def causal(bench: Bench, *, output: str = "", axis: str = "", input: str = "") -
     return failed(
         f"{output} sees later positions" + (": each sees the next one" if only_next else ""),
         observed=observed,
-        likely=causal_suspects(only_next, reaches_later == 0, worst, base, every=len(pairs) == sum(leaks)),
+        likely=causal_suspects(only_next, reaches_later == 0, worst, base, *extent(pairs, leaks)),
         details={"leaks": {str(p): early for p, early in leaks.items()}},
         **common,
     )
@@ -182,10 +183,17 @@ def leak_stage(
     return first_stage_that_differs(bench, model, batch, {**batch, input: changed}, axis, keep)
 
 
+def extent(pairs: Sequence[tuple[int, int]], changed: Collection[int]) -> tuple[bool, bool]:
+    """(each later position is seen by every earlier one, each sees a few ahead and no more), of (later, earlier)."""
+    furthest = max(p - t for p, t in pairs)
+    within = {(p, t) for p in changed for t in range(max(0, p - furthest), p)}
+    return len(pairs) == sum(changed), furthest < max(changed) and set(pairs) == within
+
+
 def causal_suspects(
-    only_next: bool, nothing_later: bool, worst: float, base: Tensor, every: bool = True
+    only_next: bool, nothing_later: bool, worst: float, base: Tensor, every: bool, band: bool
 ) -> tuple[str, ...]:
-    """Likely bugs, ordered by the pattern of the leaks; `every` earlier position sees each later one, or only some."""
+    """Likely bugs, ordered by the pattern of the leaks: see `extent` for the last two."""
     missing = "causal mask missing (not built, or not passed to the self-attention)"
     discarded = "mask has no effect (the result of a non-in-place masked_fill is discarded)"
     inverted = "mask polarity inverted (forbidden positions are attended to)"
@@ -199,9 +207,11 @@ def causal_suspects(
         return inverted, missing, merged
     if worst < 0.01 * tolerance.largest(base):
         return softmax, axis, merged
+    if band:  # a few positions ahead: one in each layer
+        return off, missing, merged
     if not every:  # a mask without effect shows every later position to every earlier one
         return merged, "positions are mixed by a view or reshape without transpose", missing
-    return missing, discarded, inverted, softmax, merged, axis
+    return missing, discarded, merged, inverted, softmax, axis
 
 
 def not_finite(bench: Bench, output: str, value: Tensor) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,8 +11,22 @@ import torch
 
 from repro.checks.loss import sum_is_compensated
 from repro.checks.registry import check, failed, not_run, passed, warned
-from repro.checks.watch import EXAMPLES, Step, Update, Watched, kept, watch, watched
+from repro.checks.watch import (
+    EXAMPLES,
+    NoDropout,
+    Step,
+    StillNoise,
+    Update,
+    Watched,
+    kept,
+    named_parameters,
+    sample_all,
+    seed_all,
+    watch,
+    watched,
+)
 from repro.contract.bench import Bench
+from repro.contract.components import location_of, persons_errors
 from repro.findings import Finding
 from repro.sweeps.training_task import WITHOUT_LOSS, loss_name
 
@@ -525,3 +540,47 @@ def update_returns(bench: Bench) -> Finding:
             details=details,
         )
     return passed("returns " + ", ".join(names), details=details)
+
+
+    return passed("returns " + ", ".join(recording.updates[0].returned))
+
+
+# --- declared noise
+# ---------------------------------------------------------------------------------------------------------
+
+
+@check(phase="training", family="trace", component="training")
+def noise_is_drawn(bench: Bench) -> Finding:
+    """An update draws the noise that the paper declares: seen at PyTorch's operators, or by what two seeds change.
+
+    Broken: training is without noise: the mean is decoded, or one draw serves every update.
+    Likely: the mean is used in place of a sample in training | the noise is made once and reused | noise of zeros, left
+    from evaluation, is handed in
+    """
+    names = bench.paper.noise()
+    if not names:
+        return not_run("no tensor is declared random")
+    after = []
+    for seed in (1, 2):
+        model = bench.model()
+        training = bench.training(model)
+        modules = bench.modules(model)
+        owners = [training, *(part for module in modules.values() for part in module.modules())]
+        if any(isinstance(v, (np.random.Generator, random.Random)) for owner in owners for v in vars(owner).values()):
+            return not_run("a generator of its own, which is not PyTorch's, may draw the noise unseen")
+        batch = bench.synthetic(4)
+        seed_all(seed)
+        with bench.precision(), NoDropout(), persons_errors("training: update raised"), StillNoise() as noise:
+            training.update(batch)
+        if noise.drawn:
+            return passed(f"an update draws {noise.drawn} tensors of noise ({', '.join(names)} declared)")
+        after.append(sample_all(named_parameters(modules)))
+    if any(not np.array_equal(after[0][name], after[1][name]) for name in after[0]):
+        return passed("an update from the same weights differs between two seeds")
+    return failed(
+        f"an update draws no noise, though the paper declares {', '.join(names)}",
+        expected="a draw from a normal or uniform distribution in every update",
+        observed="none, and the same parameters after one update from each of two seeds",
+        threshold="bit for bit",
+        location=location_of(training.update),
+    )
