@@ -542,9 +542,6 @@ def update_returns(bench: Bench) -> Finding:
     return passed("returns " + ", ".join(names), details=details)
 
 
-    return passed("returns " + ", ".join(recording.updates[0].returned))
-
-
 # --- declared noise
 # ---------------------------------------------------------------------------------------------------------
 
