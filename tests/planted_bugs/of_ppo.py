@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import copy
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from repro.configuration.compose import compose
-from repro.contract.paper import Paper, to_plain
+from repro.contract.paper import Paper
 
-from .planting import Patch, Planted, package_of, renamed
+from . import planting
+from .planting import Patch, Planted
 
-PACKAGE = "repro.papers.ppo"
 #: Why a listed bug has no place in PPO, whose code holds no such line.
 ELSEWHERE = {
     "R09": "no action is squashed; tried on a piece",
@@ -30,17 +28,10 @@ ELSEWHERE = {
 }
 
 
-@lru_cache
-def settings_of(*overrides: str) -> dict[str, Any]:
-    return to_plain(compose(["paper=ppo", "scale=smoke", *overrides]).config)
-
-
 def plant(planted: Planted, folder: Path) -> Paper:
     """PPO with the patches made; `settings` are overrides, so that all that refers to them follows."""
-    name = package_of(planted, folder, PACKAGE)
     typed = tuple(f"{key}={'null' if value is None else value}" for key, value in planted.settings.items())
-    files = {"data", "environments", "model", "loss", "training", "evaluation", "pieces"}
-    return Paper.from_config(renamed(copy.deepcopy(settings_of(*typed)), name, files, PACKAGE))
+    return planting.plant(replace(planted, settings={}, paper="ppo"), folder, typed)
 
 
 def bug(file: str, before: str, after: str, phase: str, likely: str, *components: str, **settings: Any) -> Planted:
