@@ -247,7 +247,8 @@ def suspects(
     ratio = observed / expected if expected else math.inf
     error = max(0.05, 3 / math.sqrt(2 * sum(v.numel() for _, v in members)))  # three standard errors of a spread
     swapped = [math.sqrt(fan_out / fan_in), math.sqrt(fan_in / fan_out)] if fan_in != fan_out else []
-    if any(math.isclose(ratio, factor, rel_tol=error) for factor in swapped):
+    told = not math.isclose(ratio, 1, rel_tol=error)  # a spread like the declared one points to no other
+    if told and any(math.isclose(ratio, factor, rel_tol=error) for factor in swapped):
         likely.insert(0, "fan in and fan out swapped")
     if any(math.isclose(ratio, factor, rel_tol=0.05) for factor in (math.sqrt(2), 1 / math.sqrt(2), 5 / 3, 3 / 5)):
         likely.insert(0, "gain missing or doubled")

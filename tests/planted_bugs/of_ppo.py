@@ -273,7 +273,7 @@ BUGS: dict[str, Planted] = {
         "torch.optim.Adam(self.parameters,",
         "torch.optim.AdamW(self.parameters,",
         "training",
-        "weight_decay",
+        "weight decay",
     ),
     "X36": bug("model", HIDDEN, HIDDEN + "\n        x = nn.functional.dropout(x, 0.1)", "model", "dropout"),
     "X38": Planted(

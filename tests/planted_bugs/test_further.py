@@ -41,6 +41,8 @@ def test_a_bug_is_stopped_and_named(case: Case) -> None:
 
 
 @pytest.mark.slow
+# a step by hand leaves a scheduler without the optimiser's step that it looks for; it drives the rate all the same
+@pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler.step")
 @pytest.mark.parametrize("case", parameters(written("*_variants.yaml")))
 def test_a_variant_is_not_stopped(case: Case) -> None:
     met = meet(case)
