@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
+from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from repro.contract.bench import Bench, Tensors
@@ -93,7 +94,11 @@ class Watched:
 
 
 class NoDropout(TorchFunctionMode):
-    """Inside, every dropout (module or functional) passes its input on: two forwards of one batch then agree."""
+    """Inside, every dropout (module or functional) passes its input on: two forwards of one batch then agree.
+
+    Where activations are not kept, the pass back calls forward again, outside of any such mode: that call gets one of
+    its own, or it would not repeat the first.
+    """
 
     names = (
         "dropout",
@@ -104,6 +109,24 @@ class NoDropout(TorchFunctionMode):
         "feature_alpha_dropout",
         "dropout_",
     )
+
+    def __enter__(self) -> NoDropout:
+        original = self.original = checkpoint._checkpoint_without_reentrant_generator
+
+        def without(function: Any, *args: Any, **kwargs: Any) -> Any:
+            def again(*inputs: Any, **named: Any) -> Any:
+                with NoDropout():
+                    return function(*inputs, **named)
+
+            return original(again, *args, **kwargs)
+
+        checkpoint._checkpoint_without_reentrant_generator = without  # type: ignore[assignment]
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        checkpoint._checkpoint_without_reentrant_generator = self.original
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -286,7 +309,7 @@ def watching(
     names = {id(p): name for name, p in parameters.items()}
     open_steps: dict[int, Step] = {}
 
-    def before_step(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    def before_step(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         mine = {names[id(p)]: p for g in optimiser.param_groups for p in g["params"] if id(p) in names}
         every = [p for g in optimiser.param_groups for p in g["params"]]
         groups = [
@@ -301,13 +324,33 @@ def watching(
             instance=id(optimiser),
             groups=groups,
             strangers=len(every) - len(mine),
-            gradient=sample_gradients(mine),
-            norm=norm_of([p.grad for p in every]),
+            gradient={},
+            norm=0.0,
             before=sample_all(mine),
         )
         open_steps[id(optimiser)] = step
-        update.steps.append(step)
-        update.events.append("step")
+
+        def applies() -> None:
+            step.gradient = sample_gradients(mine)
+            step.norm = norm_of([p.grad for p in every])
+            update.steps.append(step)
+            update.events.append("step")
+
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)  # args[0] is the optimiser
+        if closure is None:
+            applies()
+            return None
+
+        def heard(*given: Any, **named: Any) -> Any:
+            """The closure makes the gradient inside of step(): what is applied is there when it has returned."""
+            result = closure(*given, **named)
+            if not any(step is one for one in update.steps):
+                applies()
+            return result
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": heard}
+        return (args[0], heard, *args[2:]), kwargs
 
     def after_step(optimiser: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         step = open_steps.pop(id(optimiser), None)

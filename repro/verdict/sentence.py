@@ -13,11 +13,14 @@ from repro.verdict.rows import Row
 def first_sentence(rows: Iterable[Row]) -> str:
     """ "k of n printed results tested: m match, a is worse, b is better, c is undecided." Zero counts are dropped.
 
-    n counts what the paper prints of its own systems; facts and analogue settings are in neither k nor n.
+    n counts what the paper prints of its own systems; facts and analogue settings are in neither k nor n. A table
+    without any such row is said to have none.
     """
     own = [row for row in rows if row.counts]
     tested = [row for row in own if row.verdict in TESTED]
     n = len(own)
+    if not n:
+        return "The reference table holds no printed result to test."
     results = f"{n} printed result{'s' if n != 1 else ''}"
     if not tested:
         return f"None of {results} tested."

@@ -97,6 +97,19 @@ def test_an_import_error_shows_the_persons_own_lines(folder: Path, capsys: pytes
     assert "Traceback" not in out and "components.py" not in out
 
 
+def test_data_that_cannot_be_built_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/data.py", "self.batch_size = batch_size\n", "raise ValueError('no such waves')\n")
+    code = main(["run", "phases=[data]", *RUN])
+    out = capsys.readouterr().out
+    assert code == 1
+    assert "data does not run" in out and out.count("ValueError: no such waves") == 1
+    assert "Likely" not in out, "no bug of a check is likely where none of them ran"
+    (written_evidence,) = folder.glob("runs/waves/*/evidence/data.json")
+    (finding,) = json.loads(written_evidence.read_text())["findings"]
+    assert (finding["component"], finding["outcome"]) == ("data", "error")
+    assert "waves/data.py" in finding["location"]
+
+
 def test_a_missing_component_is_to_do_and_ends_with_4(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "conf/paper/waves.yaml"
     path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("loss:")))

@@ -187,7 +187,7 @@ MATCH, WORSE, BETTER, OPEN = Verdict.MATCH, Verdict.MISMATCH_WORSE, Verdict.MISM
 @pytest.mark.parametrize(
     ("verdicts", "sentence", "code"),
     [
-        ([], "None of 0 printed results tested.", 4),
+        ([], "The reference table holds no printed result to test.", 4),
         ([Verdict.NOT_RUN], "None of 1 printed result tested.", 4),
         (
             [MATCH, OPEN, WORSE, BETTER],
