@@ -346,6 +346,17 @@ def judge_belonging(bench: Bench, batches: list[dict[str, Tensor]], tensor: str,
         sizes = float(a.norm() * b.norm())
         if sizes > 0:
             worst = min(worst, float(a @ b) / sizes)
+    raw = torch.cat([batch[target].double() - batch[baseline].double() for batch in batches])
+    if is_normal(raw):
+        return failed(
+            f"{target} is made of normalised advantages",
+            component=target,
+            expected=f"{target} - {baseline}: the advantages as estimated, in units of return",
+            observed=f"mean {float(raw.mean()):.3g} and deviation {float(raw.std(correction=0)):.3g} over the rollout",
+            threshold="0.001 and one part in the number of steps: raw advantages have both by chance alone",
+            location=component_location(bench, "data"),
+            likely=("advantages are normalised before the value target is made of them",),
+        )
     bound = 1 - float(tolerance.FLOAT32**0.5)
     fields: dict[str, Any] = {
         "component": tensor,

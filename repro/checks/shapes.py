@@ -44,6 +44,22 @@ def compare_axes(shape: torch.Size, axes: tuple[str | int, ...], sizes: dict[str
     return faults
 
 
+def shape_suspects(shape: torch.Size, axes: tuple[str | int, ...], sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Likely bugs of a stage whose shape is not the declared one: a map too large or small by a whole factor first."""
+    usual = ("axes swapped (batch_first)", "another width or number of units than declared", "an axis lost or gained")
+    if len(shape) != len(axes):
+        return usual[::-1]
+    wrong = [
+        (size, need) for size, axis in zip(shape, axes, strict=True) if (need := sizes.get(str(axis), axis)) != size
+    ]
+    if len(shape) > 2 and all(
+        isinstance(need, int) and max(size, need) % max(1, min(size, need)) == 0 for size, need in wrong
+    ):
+        larger = all(size > int(need) for size, need in wrong)
+        return (f"a stride or pooling {'missing' if larger else 'too many'}, here or in a stage before", *usual)
+    return usual
+
+
 @check(phase="model", family="declaration", component="model")
 def outputs_declared(bench: Bench) -> list[Finding]:
     """Decides whether forward returns the declared outputs with their axes and dtype, finite on valid input.
@@ -180,6 +196,7 @@ def stages(bench: Bench) -> list[Finding]:
                     expected=f"{list(axes)} = {[sizes.get(str(a), a) for a in axes]}",
                     observed=str(list(shape)),
                     threshold="exact",
+                    likely=shape_suspects(shape, axes, sizes),
                     **where,
                 )
             )

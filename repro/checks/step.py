@@ -12,7 +12,7 @@ import torch
 
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.schedule import formula
-from repro.checks.trace import HAND_WRITTEN, changed, tolerance
+from repro.checks.trace import HAND_WRITTEN, changed, decay_in_gradient, tolerance
 from repro.checks.watch import (
     NoDropout,
     Step,
@@ -100,6 +100,8 @@ def optimiser_declared(bench: Bench) -> list[Finding] | Finding:
     if not recording.steps:
         return not_run(HAND_WRITTEN)
     source = spec.get("source", "optimiser")
+    if spec.get("weight_decay") and decay_in_gradient(bench, recording):
+        spec = {**spec, "weight_decay": None}  # there already, see gradient_of_this_batch
     findings: list[Finding] = []
     for step in {s.instance: s for _, s in recording.steps}.values():
         findings += settings_faults(recording, spec, step, source)

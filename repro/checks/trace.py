@@ -156,6 +156,15 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
         scale = min(1.0, float(clip) / update.fresh_norm) if clip and update.fresh_norm else 1.0
         size = float(np.linalg.norm(fresh)) or 1.0
         error = float(np.linalg.norm(applied - scale * fresh)) / (scale * size)
+        if error > limit and decay_in_gradient(bench, recording):
+            return warned(
+                "the declared weight decay is a term of what is differentiated, not a setting of the optimiser:"
+                " the same update",
+                expected="the gradient of the total, and weight_decay in the optimiser",
+                observed=f"that gradient plus {float(bench.paper.optimiser['weight_decay']):g} times the parameters",
+                threshold=f"relative difference {limit:.1e} (half of the digits of {bench.dtype})",
+                location=recording.location,
+            )
         if error > limit:
             ratio = float(applied @ fresh) / size**2
             rest = float(np.linalg.norm(applied - ratio * fresh)) / max(float(np.linalg.norm(applied)), 1e-300)
@@ -185,6 +194,26 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
         + (f", {', '.join(changed_first)} normalised over it" if changed_first else ""),
         threshold=f"relative difference {limit:.1e}",
     )
+
+
+def decay_in_gradient(bench: Bench, recording: Watched) -> bool:
+    """Whether the gradients that are applied hold the declared weight decay, and the optimiser adds none.
+
+    Half of the decay times the squared norm, added to what is differentiated, is what SGD and Adam do with the setting;
+    AdamW does another thing, and clipping would see another norm.
+    """
+    declared = bench.paper.optimiser
+    decay = float(declared.get("weight_decay") or 0.0)
+    if not decay or declared.get("undecayed") or declared.get("clip") or declared.get("kind") not in ("sgd", "adam"):
+        return False
+    for update, step in recording.steps:
+        names = [name for name, g in step.gradient.items() if g is not None and update.fresh.get(name) is not None]
+        if not names or any(group.get("weight_decay") for group in step.groups):
+            return False
+        wanted = joined(update.fresh, names) + decay * joined({name: step.before[name] for name in names}, names)
+        if float(np.linalg.norm(joined(step.gradient, names) - wanted)) > tolerance(bench) * np.linalg.norm(wanted):
+            return False
+    return bool(recording.steps)
 
 
 def why_no_fresh(recording: Watched) -> str:
