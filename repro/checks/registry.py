@@ -284,8 +284,11 @@ def error_of(found: Check, summary: str, location: str) -> Finding:
 
 
 def alone_lines(found: Check, bench: Bench, options: Mapping[str, Any]) -> str:
+    """Lines to paste: from `repro.checks`, but for a check of the person's own, or one named like its file there."""
     arguments = "".join(f", {key}={value!r}" for key, value in options.items())
-    return f'from repro.checks import {found.name}\n{found.name}.show("{bench.paper.name}"{arguments})'
+    folder, _, file = found.function.__module__.rpartition(".")
+    module = "repro.checks" if folder == "repro.checks" and file != found.name else found.function.__module__
+    return f'from {module} import {found.name}\n{found.name}.show("{bench.paper.name}"{arguments})'
 
 
 @contextmanager

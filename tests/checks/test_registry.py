@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +29,7 @@ BENCH: Any = FakeBench()
 
 @pytest.fixture(autouse=True)
 def keep_registry() -> Iterator[None]:
-    before = dict(registry.CHECKS)
+    before = dict(registry.load_all())  # what a test imports first would be forgotten with it
     yield
     registry.CHECKS.clear()
     registry.CHECKS.update(before)
@@ -52,7 +53,7 @@ def test_findings_carry_name_family_likely_bugs_and_how_to_repeat() -> None:
     assert (good.outcome, good.likely) == (Outcome.PASSED, ())
     assert (bad.outcome, bad.family, bad.component) == (Outcome.FAILED, "trace", "model")
     assert bad.likely == ("first bug", "second bug")
-    assert bad.alone == "from repro.checks import two_findings\ntwo_findings.show(\"fake\", output='logits')"
+    assert bad.alone == f"from {__name__} import two_findings\ntwo_findings.show(\"fake\", output='logits')"
 
 
 @pytest.mark.parametrize("raised", [ValueError("odd"), ComponentError("the model raised")])
@@ -142,3 +143,10 @@ def test_unknown_check_and_option_name_what_is_known() -> None:
         registry.find("causal_lik")
     with pytest.raises(ConfigError, match="unknown option outptu"):
         run_check("causal_like", BENCH, {"outptu": "logits"})
+
+
+@pytest.mark.parametrize("name", ["causal", "standardised", "initialisation"])
+def test_the_lines_to_test_a_check_alone_import_the_check(name: str) -> None:
+    lines = registry.alone_lines(registry.find(name), BENCH, {})
+    module = lines.split()[1]
+    assert isinstance(getattr(importlib.import_module(module), name), registry.Check)
