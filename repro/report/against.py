@@ -160,7 +160,7 @@ def differing(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str
 
 def render(found: Comparison, width: int = 100) -> str:
     """The comparison as text."""
-    lines = [f"A {found.a}   against   B {found.b}"]
+    lines = [f"A {found.a}   against   B {found.b}", "What differs is written B → A."]
     if found.settings:
         lines.append(f"Settings that differ ({len(found.settings)}):")
         shown = found.settings[:MOST_SETTINGS]

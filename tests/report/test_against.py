@@ -27,6 +27,7 @@ def test_rows_courses_and_settings(tmp_path: Path) -> None:
     assert found.settings == (("loss.smoothing", "0.1", "0.0"),)
     assert "the paper's code differs: a81f0c22d9e4 and other" in found.notes
     text = render(found)
+    assert "What differs is written B → A." in text  # else "1 → 2" could be read either way
     assert "loss.smoothing: 0.0 → 0.1" in text and "paired by seed" in text and max(map(len, text.splitlines())) < 140
 
 
