@@ -16,7 +16,7 @@ def sessions(report: tree.Report, names: Names) -> Section | None:
     right = sum(asked.state == "right" for page in report.sessions for asked in page.questions)
     total = sum(len(page.questions) for page in report.sessions)
     lede = f"{right} of {plural(total, 'checkpoint question')} answered and judged right."
-    return section(names, "Sessions", lede, [step(page) for page in report.sessions])
+    return section(names, "Sessions", lede, [step(page) for page in report.sessions], class_="sessions")
 
 
 def step(page: Page) -> Markup:
