@@ -99,9 +99,22 @@ def seed_task(context: PhaseContext, system: System, seed: int) -> Task:
         device=str(config["device"]),
         devices=int(config["devices"]),
         precision=str(config["precision"]),
-        threads=context.pool().threads,
+        threads=threads_of_a_seed(context),
     )
     return process_task(config, context.code_folder(), spec)
+
+
+def threads_of_a_seed(context: PhaseContext) -> int:
+    """CPU threads of each training: where this machine runs fewer trainings than it has workers, they share its cores.
+
+    It depends on configuration and machine alone, not on what is left to train: a resumed seed keeps its number.
+    """
+    pool = context.pool()
+    settings = context.settings
+    if settings.get("threads") is not None or (settings.get("launcher") or {}).get("name") != "local":
+        return pool.threads
+    seeds = max(int(settings["reproduction"]["seeds"]), int(settings["reproduction"]["max_seeds"]))
+    return pool.threads * max(1, pool.workers // (seeds * len(systems_of(settings))))
 
 
 def train_seeds(
