@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from repro.checks.modules import near
-from repro.checks.registry import CHECKS, check, failed, load_all, passed
+from repro.checks.registry import CHECKS, check, failed, load_all, passed, warned
 from repro.configuration.folders import options
-from repro.configuration.locate import locate
+from repro.configuration.locate import locate, shown
 from repro.contract.bench import Bench
 from repro.contract.paper import COMPONENTS
 from repro.findings import Finding
@@ -17,9 +17,11 @@ from repro.findings import Finding
 def analysis_complete(bench: Bench) -> list[Finding]:
     """Decides whether the config states the minimal algorithm, what is stripped away, each component, and the compute.
 
-    Broken: one of them is missing or empty.
+    Broken: one of them is missing or empty. Without a number that the paper reports it warns: nothing can be compared.
     Likely: the analysis is not written yet
     """
+    from repro.phases.folder import read_table
+
     about = bench.paper.settings.get("paper") or {}
     where = {"location": f"conf/paper/{bench.paper.name}.yaml"}
     missing = []
@@ -41,6 +43,17 @@ def analysis_complete(bench: Bench) -> list[Finding]:
         return [
             failed(f"{len(missing)} parts of the analysis are missing", observed="; ".join(missing), **fields, **where)
         ]
+    table = read_table(bench.paper)
+    if table is None or not table.records:
+        name = about.get("reference") or bench.paper.name
+        return [
+            warned(
+                "the analysis says what the paper is about, but no number that it reports",
+                observed="no record",
+                **{**fields, "expected": f"{fields['expected']}; a record in reference_numbers/{name}.yaml"},
+                **where,
+            )
+        ]
     return [passed("the analysis says what the paper is about", observed="all present", **fields, **where)]
 
 
@@ -57,7 +70,7 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
     Broken: no tricky part at all, or one whose guard does not exist.
     Likely: a guard misspelt | a question not written yet
     """
-    from repro.questions import load_questions
+    from repro.questions import load_questions, questions_file
 
     parts = bench.paper.tricky_parts
     where = {"location": place(bench, "paper.tricky_parts")}
@@ -75,6 +88,8 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
     load_all()
     questions = {question.id for question in load_questions(bench.paper)}
     known = [*CHECKS, *questions]
+    file = questions_file(bench.paper)
+    beside = shown(file) if file else "questions.yaml beside the components"
     findings = []
     for position, part in enumerate(parts):
         if part.guard not in known:
@@ -83,7 +98,10 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
                 failed(
                     f"nothing guards: {part.part}",
                     expected="the name of a check or the id of a question",
-                    observed=f"guard {part.guard!r} exists in neither. {near(part.guard, known)}".strip(),
+                    observed=(
+                        f"guard {part.guard!r} exists in neither. {near(part.guard, known)} "
+                        f"Your own questions go into {beside}, each under its id."
+                    ).replace("  ", " "),
                     threshold="exact",
                     **where,
                 )

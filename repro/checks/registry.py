@@ -270,7 +270,18 @@ def to_do_of(found: Check, location: str, what: str) -> Finding:
     return awaiting(found, reason, {"to_do": {"location": location, "what": what}})
 
 
+#: What PyTorch says where float32 meets float64: a dtype fixed in the person's code, or a tensor made there with one.
+TWO_PRECISIONS = re.compile(r"\b(float\b.*\bdouble|double\b.*\bfloat)\b", re.IGNORECASE)
+
+
 def error_of(found: Check, summary: str, location: str) -> Finding:
+    likely: tuple[str, ...] = ("the component raises on valid input (see the traceback)", *found.likely[:2])
+    if TWO_PRECISIONS.search(summary):
+        likely = (
+            "a dtype is fixed here, as by .float() or dtype=torch.float32; checks also run in float64: "
+            "take that of the input, as in .to(x.dtype)",
+            *likely[:2],
+        )
     return Finding(
         check=found.name,
         component=found.component,
@@ -279,7 +290,7 @@ def error_of(found: Check, summary: str, location: str) -> Finding:
         location=location,
         family=found.family,
         reason="the check did not finish, so nothing is known about what it decides",
-        likely=("the component raises on valid input (see the traceback)", *found.likely[:2]),
+        likely=likely,
     )
 
 

@@ -10,7 +10,7 @@ import importlib.util
 import keyword
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repro.commands.help import Parser
@@ -33,7 +33,9 @@ def main(words: list[str]) -> ExitCode:
     parser = Parser("new", __doc__ or "", EXAMPLES)
     types = [name for name in options("type") if name != "generic"]
     parser.add_argument("name", help="of the paper: also of its folder and Python package")
-    parser.add_argument("--type", default="other", metavar="|".join(types), help="decides tensors, checks, questions")
+    parser.add_argument(
+        "--type", metavar="|".join(types), help="decides tensors, checks, questions; other if not asked"
+    )
     parser.add_argument("--title", default="", help="of the paper")
     parser.add_argument("--arxiv", default="", help="its id, such as 1706.03762")
     parser.add_argument("--core-algorithm", default="", help="the minimal algorithm, in a sentence or two")
@@ -45,13 +47,16 @@ def main(words: list[str]) -> ExitCode:
     parser.add_argument("--compute", default="", help="what the paper spent")
     parser.add_argument("--yes", action="store_true", help="ask nothing; what is not given stays empty")
     given = parser.parse_args(words)
+    check_name(given.name)
+    asks = not given.yes and sys.stdin.isatty()
+    if given.type is None:
+        given.type = ask_type(types) if asks else "other"
     if given.type not in types:
         near = difflib.get_close_matches(given.type, types, n=1, cutoff=0.5)
         raise ConfigError(
             f"--type: there is no type of paper {given.type!r}.",
             (f"Near: {near[0]}. " if near else "") + f"Known: {', '.join(types)}.",
         )
-    check_name(given.name)
     answers = Answers(
         name=given.name,
         type=given.type,
@@ -67,13 +72,21 @@ def main(words: list[str]) -> ExitCode:
     from repro.scaffold.fill import checks_of, files
 
     refuse_existing(files(answers))
-    if not given.yes and sys.stdin.isatty():
+    if asks:
         checks = [name for names in checks_of(given.type).values() for name in names]
         ask(answers, checks, lambda: decided_by(checks), lambda prompt: input(prompt).strip(), print)
     written = files(answers)
     write(written)
     print(printable(told(answers, written)))
     return ExitCode.OK
+
+
+def ask_type(types: Sequence[str]) -> str:
+    """The type of paper that the person names; asked first, for tensors, checks and questions depend on it."""
+    while (answer := input(f"Type, one of {', '.join(types)} (Enter: other): ").strip() or "other") not in types:
+        near = difflib.get_close_matches(answer, types, n=1, cutoff=0.5)
+        print(f"  There is no type of paper {answer!r}." + (f" Near: {near[0]}." if near else ""))
+    return answer
 
 
 def decided_by(checks: Iterable[str]) -> dict[str, str]:

@@ -108,6 +108,11 @@ class Bench:
         if any(size is None for size in shape):
             return None
         known = [int(size) for size in shape if size is not None]
+        if not declaration.is_floating:
+            assert declaration.range is not None  # refused where the declaration is read
+            first, last = (int(bound) for bound in declaration.range)
+            dtype = getattr(torch, declaration.dtype)
+            return torch.randint(first, last + 1, known, generator=generator, dtype=dtype)
         if declaration.random == "uniform":
             low, high = declaration.range or (0.0, 1.0)
             return torch.rand(known, generator=generator, dtype=self.dtype) * (high - low) + low

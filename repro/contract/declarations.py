@@ -10,6 +10,7 @@ from repro.arithmetic import Expression, ExpressionError
 from repro.errors import ConfigError
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+RANDOM = ("normal", "uniform")
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class TensorDeclaration:
     """One named tensor. `axes` are names of sizes (the same name has the same size everywhere) or fixed integers.
 
     `padding` is the value that fills the unused end of an axis; `indexes` names the axis or size that integer values
-    index; `random` is the distribution of a noise tensor; `output_of` names the module that returns the tensor;
+    index; `random` is the distribution of a noise tensor: normal, or uniform over `range`, whole
+    numbers with both ends included; `output_of` names the module that returns the tensor;
     `optional` inputs are passed only when a check wants to fix them. `given` says that an output is
     what its module returns for other tensors than its parameters name: {points: generated} for a discriminator's score
     of made points.
@@ -95,6 +97,10 @@ def read_tensors(section: Mapping[str, Any] | None) -> tuple[dict[str, TensorDec
         if bounds is not None and (not isinstance(bounds, Sequence) or len(bounds) != 2):
             faults.append(f"{key}.range: got {bounds!r}, need [lowest, highest]")
             continue
+        wrong = noise_fault(key, entry.get("random"), str(dtype), bounds)
+        if wrong:
+            faults.append(wrong)
+            continue
         given = entry.get("given")
         if given is not None and (not isinstance(given, Mapping) or not entry.get("output_of")):
             faults.append(f"{key}.given: got {given!r}, need {{parameter: tensor}} of an output with output_of")
@@ -107,6 +113,21 @@ def read_tensors(section: Mapping[str, Any] | None) -> tuple[dict[str, TensorDec
             if source not in (section or {}):
                 faults.append(f"tensors.{name}.given.{parameter}: got {source!r}, which is not declared under tensors")
     return declared, faults
+
+
+def noise_fault(key: str, random: Any, dtype: str, bounds: Sequence[Any] | None) -> str | None:
+    """What keeps noise of this declaration from being drawn; None where nothing does, or the tensor is no noise."""
+    if random is None:
+        return None
+    if random not in RANDOM:
+        return f"{key}.random: got {random!r}, need one of {', '.join(RANDOM)}"
+    if "float" in dtype:
+        return None
+    if dtype not in ("int32", "int64"):
+        return f"{key}.random: {dtype} noise cannot be drawn; need a float dtype, int32 or int64"
+    if random != "uniform" or bounds is None or not all(isinstance(bound, int) for bound in bounds):
+        return f"{key}.random: whole numbers are drawn evenly from a range; need random: uniform, range: [1, 1000]"
+    return None
 
 
 def read_properties(section: Sequence[Mapping[str, Any]] | None) -> tuple[list[PropertyDeclaration], list[str]]:

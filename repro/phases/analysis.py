@@ -17,7 +17,8 @@ def run(context: PhaseContext) -> Evidence:
     if context.table is not None:
         contradictions = sum(entry["verdict"] == "paper_inconsistent" for entry in audit)
         contradicted = f", {contradictions} contradict the paper" if contradictions else ""
-        parts.append(f"{len(context.table.records)} reference numbers{contradicted}")
+        numbers = len(context.table.records)
+        parts.append(f"{numbers} reference number{'s' if numbers != 1 else ''}{contradicted}")
     return run_gate("analysis", context, summary=" · ".join(parts), data={"audit": audit})
 
 

@@ -150,3 +150,25 @@ def test_the_lines_to_test_a_check_alone_import_the_check(name: str) -> None:
     lines = registry.alone_lines(registry.find(name), BENCH, {})
     module = lines.split()[1]
     assert isinstance(getattr(importlib.import_module(module), name), registry.Check)
+
+
+@pytest.mark.parametrize(
+    "raised, first",
+    [
+        ("mat1 and mat2 must have the same dtype, but got Float and Double", "a dtype is fixed here"),
+        ("expected scalar type Double but found Float", "a dtype is fixed here"),
+        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "the component raises on valid input"),
+    ],
+)
+def test_two_precisions_are_traced_to_a_dtype_fixed_in_the_code(raised: str, first: str) -> None:
+    @register
+    def raising(bench: Any) -> Any:
+        """Decides nothing.
+
+        Broken: looks broken.
+        Likely: a bug.
+        """
+        raise RuntimeError(raised)
+
+    (finding,) = run_check("raising", BENCH)
+    assert finding.likely[0].startswith(first) and finding.likely[-1] == "a bug."[:-1]

@@ -46,3 +46,16 @@ def test_a_second_time_lists_every_file(capsys: Captured) -> None:
 def test_what_cannot_be_made(words: list[str], said: str, capsys: Captured) -> None:
     assert main(["new", *words, "--yes"]) == 2
     assert said in capsys.readouterr().err and not list(Path().iterdir())
+
+
+def test_a_terminal_is_asked_for_the_type_first(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    lines = iter(["visoin", "vision"])
+
+    def typed(prompt: str) -> str:
+        return next(lines, "")
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", typed)
+    assert main(["new", "own_new"]) == 0
+    assert "There is no type of paper 'visoin'. Near: vision." in capsys.readouterr().out
+    assert "override /type: vision" in Path("conf/paper/own_new.yaml").read_text()

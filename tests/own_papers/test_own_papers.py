@@ -74,6 +74,23 @@ def bench(name: str) -> Bench:
     return Bench(Paper.from_config(compose([f"paper={PAPERS[name]}", "scale=smoke"]).config))
 
 
+def test_an_analysis_without_a_number_warns(enter: Callable[[str], Path]) -> None:
+    enter("regression")
+    Path("reference_numbers/waves.yaml").write_text("paper: waves\nrecords: {}\n")
+    (finding,) = run_check("analysis_complete", bench("regression"))
+    assert finding.outcome is Outcome.WARNED and "no number that it reports" in finding.summary
+    assert "reference_numbers/waves.yaml" in finding.expected
+
+
+def test_a_guard_that_does_not_exist_says_where_a_question_goes(enter: Callable[[str], Path]) -> None:
+    enter("regression")
+    config = Path("conf/paper/waves.yaml")
+    config.write_text(config.read_text().replace("guard: one_step_closed_form", "guard: one_step_closed_from"))
+    (finding,) = run_check("tricky_parts_guarded", bench("regression"))
+    assert finding.outcome is Outcome.FAILED and "one_step_closed_form" in finding.observed
+    assert "Your own questions go into questions.yaml beside the components" in finding.observed
+
+
 #: paper, file, what stands there, what the bug makes of it, the check that catches it, words of its message
 BUGS = [
     (
