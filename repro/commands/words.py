@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable
-from typing import IO
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
 
 from repro.findings import Evidence, Finding, Gate, Outcome
 
@@ -53,19 +53,44 @@ def open_questions(evidence: Evidence) -> str:
 
 def finding_lines(evidence: Evidence) -> list[str]:
     """What is wrong, where, and what most likely causes it: of findings that keep the gate shut, or that warn."""
-    blocking = [finding for finding in evidence.findings if finding.blocks]
-    lines = [line for finding in blocking[:MOST_FINDINGS] for line in _spelled(finding)]
-    if len(blocking) > MOST_FINDINGS:
-        rest = ", ".join(f"{finding.component}/{finding.check}" for finding in blocking[MOST_FINDINGS:])
-        lines.append(f"   and {len(blocking) - MOST_FINDINGS} more: {rest}")
+    blocking = _told_once([finding for finding in evidence.findings if finding.blocks])
+    lines = []
+    for finding, others in blocking[:MOST_FINDINGS]:
+        lines += _spelled(finding)
+        if others:
+            lines.append(f"   The same ends {len(others)} more: {', '.join(others)}")
+    left = [name for finding, others in blocking[MOST_FINDINGS:] for name in (_name(finding), *others)]
+    if left:
+        lines.append(f"   and {len(left)} more: {', '.join(left)}")
     for finding in evidence.findings:
         if finding.outcome is Outcome.WARNED:
             lines.append(f"   ! {finding.component}/{finding.check}: {finding.summary}")
     return lines
 
 
+def _told_once(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+    """Each finding with the names of others that ended at the same line with the same words: one fault, many checks.
+
+    Of such a fault only those causes are likely that every one of its checks names.
+    """
+    groups: dict[Any, list[Finding]] = {}
+    for position, finding in enumerate(findings):
+        last = finding.summary.rstrip().rpartition("\n")[2].strip()
+        raised = finding.outcome is Outcome.ERROR and finding.location
+        groups.setdefault((finding.location, last) if raised else position, []).append(finding)
+    told = []
+    for first, *others in groups.values():
+        common = tuple(cause for cause in first.likely if all(cause in other.likely for other in others))
+        told.append((first.with_changes(likely=common), [_name(other) for other in others]))
+    return told
+
+
+def _name(finding: Finding) -> str:
+    return f"{finding.component}/{finding.check}"
+
+
 def _spelled(finding: Finding) -> list[str]:
-    lines = [f"   {finding.component}/{finding.check}: {_indent(finding.summary)}"]
+    lines = [f"   {_name(finding)}: {_indent(finding.summary)}"]
     compared = [
         f"{name} {text}"
         for name, text in (

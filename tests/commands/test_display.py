@@ -144,3 +144,26 @@ def test_ago(value: float, shown: str) -> None:
 def test_many_failures_are_counted() -> None:
     many = Evidence("model", Gate.FAILED, "", findings=(FAILED,) * 7)
     assert words.finding_lines(many)[-1] == "   and 2 more: decoder/causal, decoder/causal"
+
+
+def test_one_fault_that_ends_many_checks_is_told_once() -> None:
+    raised = FAILED.with_changes(
+        outcome=Outcome.ERROR,
+        summary="the check raised:\nmodel.py:9\nRuntimeError: odd",
+        likely=("it raises", "a mask"),
+    )
+    other = raised.with_changes(check="deterministic", summary="model raised:\nRuntimeError: odd")
+    elsewhere = other.with_changes(check="stages", location="model.py:10")
+    text = words.finding_lines(
+        Evidence(
+            "model", Gate.FAILED, "", findings=(raised, other.with_changes(likely=("it raises", "a seed")), elsewhere)
+        )
+    )
+    assert [line.partition("\n")[0] for line in text if "decoder/" in line] == [
+        "   decoder/causal: the check raised:",
+        "   The same ends 1 more: decoder/deterministic",
+        "   decoder/stages: model raised:",
+    ]
+    assert "   Likely: 1. it raises" in text and not any("a seed" in line for line in text)
+    first = text[: text.index("   The same ends 1 more: decoder/deterministic")]
+    assert not any("a mask" in line for line in first)
