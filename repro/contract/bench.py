@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 
 from repro.contract.components import call_by_name, location_of, parameters_of, persons_errors
 from repro.contract.paper import Paper
+from repro.contract.precision import working_precision
 from repro.contract.sizes import known_sizes
 from repro.errors import ComponentError
 
@@ -138,15 +139,9 @@ class Bench:
 
     # --- calls --------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def precision(self, dtype: torch.dtype | None = None) -> Iterator[None]:
-        """Tensors that the person's code makes without naming a dtype get the bench's precision."""
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(dtype or self.dtype)
-        try:
-            yield
-        finally:
-            torch.set_default_dtype(before)
+    def precision(self, dtype: torch.dtype | None = None) -> AbstractContextManager[None]:
+        """Tensors that the person's code makes without naming a dtype, or in float32, get the bench's precision."""
+        return working_precision(dtype or self.dtype)
 
     def forward(self, model: Any, tensors: Mapping[str, torch.Tensor], module: str | None = None) -> Tensors:
         """The declared outputs by name, of one module or of all. Modes, gradients and RNG are the caller's business.
