@@ -569,7 +569,7 @@ def cut(bench: Bench, batch: Tensors, axis: str, length: int) -> Tensors:
     for name, value in batch.items():
         declaration = bench.paper.tensors.get(name)
         if declaration is not None and axis in declaration.axes:
-            shorter[name] = value.narrow(declaration.axes.index(axis), 0, length)
+            shorter[name] = value.narrow(declaration.axes.index(axis), 0, length).contiguous()  # code may call view
     return shorter
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -370,6 +370,14 @@ def step_pattern(bench: Bench, recording: Watched, kind: str, tiny_pass: int) ->
 # ----------------------------------------------------------------------------------------------
 
 
+def with_gradient(gradients: Mapping[str, Any]) -> set[str]:
+    """The parameters whose gradient is more than what rounding leaves where it is zero: a direction's along itself."""
+    sizes = {name: float(np.abs(g).max(initial=0.0)) for name, g in gradients.items() if g is not None}
+    # a zero computed as a difference keeps some roundings of its terms, which are no larger than other gradients
+    negligible = 1000 * np.finfo(np.float64).eps * max(sizes.values(), default=0.0)
+    return {name for name, size in sizes.items() if size > negligible}
+
+
 @check(phase="training", family="step", component="training")
 def all_parameters_updated(bench: Bench) -> Finding:
     """The optimiser holds every trainable parameter of this model; each with a gradient moves, frozen ones stay.
@@ -380,7 +388,7 @@ def all_parameters_updated(bench: Bench) -> Finding:
     """
     recording = watched(bench)
     moved = {name for update in recording.updates for name in changed(update)}
-    graded = {n for u in recording.updates for n, g in (u.fresh or u.left).items() if g is not None and np.any(g)}
+    graded = {name for update in recording.updates for name in with_gradient(update.fresh or update.left)}
     frozen_moved = sorted(moved & set(recording.frozen))
     if frozen_moved:
         return failed(

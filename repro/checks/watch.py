@@ -402,6 +402,16 @@ def watching(
 EXAMPLES = 4  # of a batch that an update is watched on
 
 
+def same_weights(bench: Bench, model: torch.nn.Module) -> torch.nn.Module:
+    """A copy of the model; rebuilt where it cannot be copied, as with weights that a hook computes (weight_norm)."""
+    try:
+        return copy.deepcopy(model)
+    except RuntimeError:
+        made = bench.model(dtype=next(model.parameters()).dtype)
+        made.load_state_dict(model.state_dict())
+        return made
+
+
 def watch(
     bench: Bench, updates: int = 4, n: int = EXAMPLES, factor: float = 1.0, dropout: bool = False, fixed: bool = False
 ) -> Watched:
@@ -444,7 +454,7 @@ def watch(
                     singles = [bench.take(update.batch, 1, i) for i in range(n)]
                     update.each = [fresh_gradient(bench, model, example, loss)[0] for example in singles]
             # from these weights the gradient is taken again if the loss was handed something normalised
-            start = copy.deepcopy(model) if overheard else None
+            start = same_weights(bench, model) if overheard else None
             if overheard:
                 overheard.calls.clear()
             for module in modules.values():

@@ -128,7 +128,7 @@ class Bench:
                 cut[name] = value
                 continue
             axis = declaration.axes.index("batch")
-            cut[name] = value.narrow(axis, start, min(n, value.shape[axis] - start))
+            cut[name] = value.narrow(axis, start, min(n, value.shape[axis] - start)).contiguous()  # code may call view
         return cut
 
     def as_declared(self, batch: Mapping[str, torch.Tensor]) -> Tensors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class Float32Means(TorchFunctionMode):
-    """Where code asks for float32 by name it gets the default dtype of that moment.
+    """Where code asks for float32 by name it gets the default dtype of that moment; a float32 constant is widened.
 
-    `one_hot(x).float()` before a linear layer, or a softmax with `dtype=torch.float32`, is right in a float32 model and
-    would end every check that computes in float64: it means "the precision of this model".
+    `one_hot(x).float()` before a linear layer, a softmax with `dtype=torch.float32`, a table kept as a plain attribute:
+    each is right in a float32 model and would end every check that computes in float64. It means "the precision of this
+    model". What mixes precisions by itself is still seen where checks train in float32.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -25,7 +26,38 @@ class Float32Means(TorchFunctionMode):
         if kwargs.get("dtype") is torch.float32:
             kwargs["dtype"] = wanted
         args = tuple(wanted if given is torch.float32 else given for given in args)
-        return func(*args, **kwargs)
+        try:
+            return func(*args, **kwargs)
+        except RuntimeError:
+            if not {torch.float32, torch.float64} <= dtypes(args) | dtypes(kwargs.values()):
+                raise
+            in_place = getattr(func, "__name__", "").endswith("_")  # add_, __setitem__: the first tensor stays itself
+            wanted = args[0].dtype if in_place else torch.float64
+            return func(*converted(args, wanted), **dict(zip(kwargs, converted(kwargs.values(), wanted), strict=True)))
+
+
+def dtypes(values: Iterable[Any]) -> set[torch.dtype]:
+    """Of the tensors among these values and in their lists."""
+    found: set[torch.dtype] = set()
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.add(value.dtype)
+        elif isinstance(value, list | tuple):
+            found |= dtypes(value)
+    return found
+
+
+def converted(values: Iterable[Any], dtype: torch.dtype) -> list[Any]:
+    """The values with their floating tensors, also those in lists, as `dtype`; a tensor that has it stays itself."""
+    made: list[Any] = []
+    for value in values:
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            made.append(value.to(dtype))
+        elif isinstance(value, list | tuple):
+            made.append(type(value)(converted(value, dtype)))
+        else:
+            made.append(value)
+    return made
 
 
 @contextmanager

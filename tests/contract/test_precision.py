@@ -52,3 +52,22 @@ def test_gradients_flow_through() -> None:
         x = torch.ones(3, requires_grad=True)
         (x.float() * 2).sum().backward()
         assert x.grad is not None and x.grad.tolist() == [2, 2, 2]
+
+
+def test_constants_in_float32_are_widened_and_an_in_place_write_stays() -> None:
+    table, x = torch.eye(3), torch.arange(9, dtype=torch.float64).view(3, 3)
+    linear = torch.nn.Linear(3, 3)
+    with working_precision(torch.float64):
+        assert (x @ table).dtype is torch.float64 and torch.equal(x @ table, x)
+        assert linear(x).dtype is torch.float64  # a layer that `model.double()` did not reach
+        with working_precision(torch.float32):
+            narrow = torch.zeros(3, 3)
+        narrow[torch.arange(3), 0] = x[0]
+        assert narrow.dtype is torch.float32 and narrow[:, 0].tolist() == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="dtype"):
+        x @ table
+
+
+def test_an_error_of_another_kind_is_the_first_one() -> None:
+    with working_precision(torch.float64), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        torch.ones(2, 3) @ torch.eye(2)
