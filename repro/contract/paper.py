@@ -139,6 +139,12 @@ class Paper:
         for name, module in built.items():
             if not isinstance(module, torch.nn.Module):
                 raise ComponentError(f"model: {name} is a {type(module).__name__}, need a torch.nn.Module")
+            lazy = [key for key, value in module.named_parameters() if torch.nn.parameter.is_lazy(value)]
+            if lazy:
+                raise ComponentError(
+                    f"model: {', '.join(lazy[:3])} of {type(module).__name__} has no size yet (a lazy module)",
+                    "Name the sizes, as the paper does, or call it on an example at the end of its __init__.",
+                )
         return built["model"] if list(built) == ["model"] else built
 
     def build_loss(self) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from repro.contract.components import build, call_by_name, locate, location_of
+from repro.contract.paper import Paper
 from repro.errors import ComponentError, ConfigError
 
 
@@ -74,3 +75,18 @@ def test_call_by_name_passes_what_is_named_and_names_what_is_missing() -> None:
 
 def test_location_reads_file_line_and_name() -> None:
     assert location_of(test_location_reads_file_line_and_name).endswith("in test_location_reads_file_line_and_name")
+
+
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        ("LazyLinear(3)", "weight, bias of LazyLinear has no size yet"),
+        ("Sequential(torch.nn.LazyLinear(3))", "0.weight, 0.bias of Sequential has no size yet"),
+        ("functional.relu", "model is a function, need a torch.nn.Module"),
+    ],
+)
+def test_a_model_that_cannot_be_checked(package: Path, source: str, said: str) -> None:
+    (package / "made.py").write_text(f"import torch\n\n\ndef make():\n    return torch.nn.{source}\n")
+    paper = Paper.from_config({"paper": {"name": "p"}, "model": {"_target_": "persons_paper.made.make"}})
+    with pytest.raises(ComponentError, match=said):
+        paper.build_model()
