@@ -442,12 +442,12 @@ def metrics_declared(bench: Bench) -> Finding:
     if bad or not metrics:
         return failed(
             f"{', '.join(bad) or 'no metric'} {'are' if len(bad) > 1 else 'is'} returned as a finite number",
-            expected="a dict of Python numbers",
+            expected="a dict of numbers",
             observed=", ".join(f"{n}: {metrics[n]!r}"[:60] for n in bad) or "an empty dict",
             location=place(bench),
             likely=(
                 "a division by zero over no examples",
-                "a tensor is returned instead of a number (.item() forgotten)",
+                "a tensor of several values is returned instead of a number (its mean forgotten)",
             ),
         )
     from repro.phases.folder import read_table

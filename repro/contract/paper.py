@@ -184,7 +184,8 @@ class Paper:
             raise ComponentError(
                 f"evaluation: {node['_target_']} returned a {type(metrics).__name__}, need a dict of metric values."
             )
-        return {**metrics, **measured(self.settings, model, data, split, metrics)}
+        plain = {name: number(value) for name, value in metrics.items()}
+        return {**plain, **measured(self.settings, model, data, split, plain)}
 
     def piece(self, name: str) -> Callable[..., Any] | None:
         """The declared callable of this piece, or None when the paper declares none."""
@@ -199,6 +200,11 @@ class Paper:
                 f"Near: {', '.join(near)}." if near else f"Declared: {', '.join(self.ablations) or 'none'}.",
             )
         return self.ablations[name]
+
+
+def number(value: Any) -> Any:
+    """A scalar tensor or NumPy scalar, as metrics often are, as a Python number; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)) else value
 
 
 def to_plain(config: Any) -> dict[str, Any]:

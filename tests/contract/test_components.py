@@ -90,3 +90,15 @@ def test_a_model_that_cannot_be_checked(package: Path, source: str, said: str) -
     paper = Paper.from_config({"paper": {"name": "p"}, "model": {"_target_": "persons_paper.made.make"}})
     with pytest.raises(ComponentError, match=said):
         paper.build_model()
+
+
+def test_metrics_that_are_scalars_of_a_library_are_numbers(package: Path) -> None:
+    (package / "scored.py").write_text(
+        "import numpy as np\nimport torch\n\n\ndef evaluate(model, data, split):\n"
+        "    return {'a': torch.tensor(0.5), 'b': np.float32(0.25), 'c': 1, 'd': torch.ones(2)}\n"
+    )
+    paper = Paper.from_config({"paper": {"name": "p"}, "evaluation": {"_target_": "persons_paper.scored.evaluate"}})
+    metrics = paper.evaluate(None, None, "test")
+    assert {name: type(value) for name, value in metrics.items() if name != "d"} == {"a": float, "b": float, "c": int}
+    assert metrics["a"] == 0.5 and metrics["b"] == 0.25
+    assert len(metrics["d"]) == 2  # which the gate of evaluation refuses
