@@ -44,9 +44,11 @@ def stream(bench: Bench, data: Any, split: str) -> Iterator[Mapping[str, Tensor]
     with persons_errors(f"data: batches({split!r}) raised"):
         if "model" in parameters_of(data.batches):
             # it acts in the precision that it has outside of a check: the person's environment gives float32
-            yield from data.batches(split, model=bench.model(dtype=torch.float32))
+            batches = data.batches(split, model=bench.model(dtype=torch.float32))
         else:
-            yield from data.batches(split)
+            batches = data.batches(split)
+        for batch in batches:
+            yield bench.named(batch, f"batches({split!r}) yields")
 
 
 def needs_acting(bench: Bench) -> bool:

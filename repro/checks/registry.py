@@ -227,7 +227,9 @@ def run_check(
         if unfinished := unfinished_in(cause):
             return [to_do_of(found, *unfinished)]
         trace = cause.__cause__.__traceback__ if cause.__cause__ is not None else None
-        findings = [error_of(found, str(cause), location_in_traceback(trace))]
+        error = error_of(found, str(cause), location_in_traceback(trace))
+        # without an exception of the person's code the message itself says what breaks the contract
+        findings = [error if trace is not None else error.with_changes(likely=())]
     except Exception as cause:  # noqa: BLE001 - whatever a check raises must become a finding, never a pass
         if unfinished := unfinished_in(cause):
             return [to_do_of(found, *unfinished)]
@@ -278,9 +280,9 @@ def error_of(found: Check, summary: str, location: str) -> Finding:
     likely: tuple[str, ...] = ("the component raises on valid input (see the traceback)", *found.likely[:2])
     if TWO_PRECISIONS.search(summary):
         likely = (
-            "a dtype is fixed here, as by .float() or dtype=torch.float32; checks also run in float64: "
-            "take that of the input, as in .to(x.dtype)",
-            *likely[:2],
+            "data give float64, NumPy's default, to a model in float32",
+            "a dtype is fixed here; checks also run in float64: take that of the input, as in .to(x.dtype)",
+            likely[0],
         )
     return Finding(
         check=found.name,

@@ -76,7 +76,7 @@ def _told_once(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
     groups: dict[Any, list[Finding]] = {}
     for position, finding in enumerate(findings):
         last = finding.summary.rstrip().rpartition("\n")[2].strip()
-        raised = finding.outcome is Outcome.ERROR and finding.location
+        raised = finding.outcome is Outcome.ERROR
         groups.setdefault((finding.location, last) if raised else position, []).append(finding)
     told = []
     for first, *others in groups.values():

@@ -76,7 +76,23 @@ class Bench:
         # made in the precision that data has outside of a check: constants of the person's module are float32
         with persons_errors("data: synthetic(n, seed) raised"), self.precision(torch.float32):
             batch = data.synthetic(n, self.seed if seed is None else seed)
-        return self.as_declared(batch)
+        return self.as_declared(self.named(batch, "synthetic(n, seed) returns"))
+
+    def named(self, batch: Any, origin: str) -> Any:
+        """The batch, which must be a dict in which every declared name is a tensor; else `ComponentError`."""
+        names = [name for name, tensor in self.paper.tensors.items() if tensor.output_of is None]
+        if not isinstance(batch, Mapping):
+            raise ComponentError(
+                f"data: {origin} a {type(batch).__name__}, need a dict of named tensors.",
+                f"Give each its name under `tensors:`, as in {{{names[0]!r}: …}}." if names else "",
+            )
+        for name in names:
+            if name in batch and not torch.is_tensor(batch[name]):
+                raise ComponentError(
+                    f"data: {origin} a {type(batch[name]).__name__} for {name}, need a tensor.",
+                    "torch.from_numpy makes one of an array, torch.tensor of numbers.",
+                )
+        return batch
 
     def real(self, split: str = "train", n: int | None = 8, model: Any = None) -> Tensors:
         """The first `n` examples of the first batch of a split (all of it with n=None)."""
@@ -91,7 +107,8 @@ class Bench:
         if model is None and "model" in parameters_of(data.batches):
             model = self.model(dtype=torch.float32)  # as outside of a check: environments give float32
         with persons_errors(f"data: batches({split!r}) raised"):
-            yield from (data.batches(split, model=model) if model is not None else data.batches(split))
+            for batch in data.batches(split, model=model) if model is not None else data.batches(split):
+                yield self.named(batch, f"batches({split!r}) yields")
 
     def with_noise(self, batch: Mapping[str, torch.Tensor], seed: int = 0) -> Tensors:
         """The batch with every declared noise tensor drawn, so that a stochastic forward is a function of its input.
@@ -133,8 +150,6 @@ class Bench:
 
     def as_declared(self, batch: Mapping[str, torch.Tensor]) -> Tensors:
         """The batch with its floating tensors in the bench's precision (integers and masks stay)."""
-        if not isinstance(batch, Mapping):
-            raise ComponentError(f"data: a batch is a {type(batch).__name__}, need a dict of named tensors.")
         return {k: v.to(self.dtype) if torch.is_tensor(v) and v.is_floating_point() else v for k, v in batch.items()}
 
     # --- calls --------------------------------------------------------------------------------------------------

