@@ -126,7 +126,7 @@ def persons_errors(what: str) -> Iterator[None]:
         yield
     except ReproError:
         raise
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:  # an exit code of the person must not pass for a verdict
         raise ComponentError(f"{what}:\n{short_traceback(cause)}") from cause
 
 

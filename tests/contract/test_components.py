@@ -102,3 +102,12 @@ def test_metrics_that_are_scalars_of_a_library_are_numbers(package: Path) -> Non
     assert {name: type(value) for name, value in metrics.items() if name != "d"} == {"a": float, "b": float, "c": int}
     assert metrics["a"] == 0.5 and metrics["b"] == 0.25
     assert len(metrics["d"]) == 2  # which the gate of evaluation refuses
+
+
+def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
+    (package / "leaves.py").write_text("import sys\n\n\ndef make():\n    sys.exit(3)\n")
+    with pytest.raises(ComponentError, match=r"leaves.py:5 in make(?s:.*)SystemExit: 3"):
+        build({"_target_": "persons_paper.leaves.make"}, "model")
+    (package / "gone.py").write_text("raise SystemExit(0)\n")
+    with pytest.raises(ComponentError, match=r"gone.py:1 in <module>"):
+        locate("persons_paper.gone.make", "model._target_")
