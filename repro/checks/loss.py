@@ -138,7 +138,8 @@ def loss_value(
     random = torch.randn(shape, generator=generator, dtype=torch.float64) * 2
     findings = []
     flat_targets = batch[targets].flatten().numpy()
-    label = torch.from_numpy(np.array([oracle.smoothed_label(int(t), classes, smoothing) for t in flat_targets]))
+    known = flat_targets.clip(min=0)  # padding may be -100, which is no class
+    label = torch.from_numpy(np.array([oracle.smoothed_label(int(t), classes, smoothing) for t in known]))
     perfect = label.clamp_min(1e-12).log().reshape(shape)
     cases = {
         "random logits": random,
@@ -288,9 +289,10 @@ def judge_alignment(
             **{**fields, "expected": f"d total / d {pair.logits} is 0 outside of {mask}"},
         )
     if bool(right[real].all()):
-        at_target = gradient.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
+        index = targets.clamp_min(0).unsqueeze(-1)  # padding may be -100, which is no class
+        at_target = gradient.gather(-1, index).squeeze(-1)
         if bool((at_target[real] < 0).all()):
-            others = gradient.clone().scatter_(-1, targets.unsqueeze(-1), 0.0)
+            others = gradient.clone().scatter_(-1, index, 0.0)
             low = float(others.min())
             if low >= -tolerance.same_program(gradient):
                 return passed(

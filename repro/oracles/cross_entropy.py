@@ -56,8 +56,13 @@ def floor(classes: int, smoothing: float) -> float:
 def cross_entropy_as_mistaken(
     mistake: str, logits: Array, targets: Ids, smoothing: float, padding: int | None
 ) -> float:
-    """What the loss is under one of the mistakes of `MISTAKES`, or a convention of `CONVENTIONS`."""
+    """What the loss is under one of the mistakes of `MISTAKES`, or a convention of `CONVENTIONS`.
+
+    NaN where padding is no class (PyTorch's -100) and the mistake would need it to be one.
+    """
     classes = logits.shape[1]
+    if padding is not None and not 0 <= padding < classes and "padding" in mistake and padding in targets:
+        return math.nan
     real = [i for i, target in enumerate(targets) if padding is None or target != padding]
     match mistake:
         case "padding counted":
