@@ -377,11 +377,11 @@ def clipping(bench: Bench) -> Finding:
     factor = 10.0 * (float(clip) if clip else 1e4) / norm
     update = watch(bench, updates=1, factor=factor).updates[0]
     step = update.steps[0]
-    # micro-batches of unequal numbers of targets have another mean, so the step's own norm is what must scale; a decay
-    # that is added to the gradient does not
-    applied = update.fresh_norm if decay_in_gradient(bench, recording) else recording.updates[0].steps[0].norm
-    wanted = float(clip) if clip else factor * applied
-    if abs(step.norm - wanted) <= 1e-5 * wanted + 1e-6:
+    # micro-batches of unequal numbers of targets have another mean, so the step's own norm is what must scale
+    wanted = float(clip) if clip else factor * recording.updates[0].steps[0].norm
+    # a decay within what is differentiated scales with it, one that is added to the gradients afterwards does not
+    norms = [wanted, factor * update.fresh_norm] if decay_in_gradient(bench, recording) else [wanted]
+    if any(abs(step.norm - norm) <= 1e-5 * norm + 1e-6 for norm in norms):
         summary = (
             f"a gradient of norm {factor * update.fresh_norm:.4g} is clipped to {clip}"
             if clip
