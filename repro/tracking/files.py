@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from repro.errors import RunFolderError
 
@@ -72,19 +72,21 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes beside `path`, forces it to the disk and renames: a reader sees the old file or the new, never a part.
+@contextlib.contextmanager
+def replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
+    """A file beside `path` that takes its place at the end of the block, forced to the disk: nobody sees a part of it.
 
+    Args:
+        mode: "w" (UTF-8) or "wb".
     Raises:
         RunFolderError: no space, read-only, no permission; the old file is untouched.
     """
     # the process id keeps two writers from sharing one temporary file
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with folder_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(temporary, mode, encoding=None if "b" in mode else "utf-8") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -93,6 +95,14 @@ def write_text(path: Path, text: str) -> None:
                 temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`text` in place of what `path` held, by `replacing`; folders are made as needed."""
+    with folder_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, "w") as file:
+        file.write(text)
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,8 +5,6 @@ A checkpoint holds tensors and plain containers only; `torch.load(weights_only=T
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 import re
 from collections import OrderedDict
@@ -20,7 +18,7 @@ import torch
 import repro
 from repro.errors import ComponentError, RunFolderError
 from repro.tracking.environment import cpu_model
-from repro.tracking.files import folder_errors, sync_folder
+from repro.tracking.files import folder_errors, replacing
 
 FORMAT = 1
 NEWEST = "checkpoint.pt"
@@ -68,24 +66,13 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     Raises:
         RunFolderError: disk full or read-only; the checkpoint before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with folder_errors(path):
+    with replacing(path, "wb") as file:
         try:
-            with open(temporary, "wb") as file:
-                try:
-                    torch.save(dict(content), file)
-                except RuntimeError as error:
-                    # torch wraps the disk's refusal; the file itself says it again as an OSError
-                    file.flush()
-                    raise OSError(getattr(error, "errno", 0), f"torch.save failed: {error}") from error
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+            torch.save(dict(content), file)
+        except RuntimeError as error:
+            # torch wraps the disk's refusal; the file itself says it again as an OSError
+            file.flush()
+            raise OSError(getattr(error, "errno", 0), f"torch.save failed: {error}") from error
 
 
 def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
