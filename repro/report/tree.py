@@ -226,7 +226,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """What a paper's `pictures` gave: kind is image, frames, lines or points; `values` holds the numbers of the latter.
+    """What a paper's `pictures` gave: kind is image, frames, lines, points or missing.
+
+    `values` holds the numbers of lines and points; of a missing one `note` says why it was not drawn.
 
     `data` and `still` are the bytes as data URIs, "" where the page had no room; report.json leaves them out, and
     `file` says where they lie.

@@ -6,6 +6,7 @@ A function `pictures(model, data, …)` beside the paper's evaluation returns th
     frames  [frames, height, width] or [frames, height, width, 3], likewise; `frames_per_second` beside it (20)
     lines   [n] or [lines, n], numbers drawn over their index; NaN breaks a line
     points  [n, 2], numbers drawn as dots
+    missing why the picture could not be drawn here, in words
 
 and, if you like, a `caption`. What is too large for a page is made smaller, and the picture's note says how.
 Images are PNG and animations APNG, which every browser plays; both are written here, with zlib alone.
@@ -29,7 +30,7 @@ from repro.tracking.store import PICTURES
 
 Pixels = NDArray[np.uint8]
 
-KINDS = ("image", "frames", "lines", "points")
+KINDS = ("image", "frames", "lines", "points", "missing")
 MOST_PICTURES = 24
 MOST_SIDE = {"image": 480, "frames": 240}  # pixels
 MOST_BYTES = {"image": 120_000, "frames": 300_000}  # a picture; base64 adds a third
@@ -88,6 +89,10 @@ def prepared(name: str, picture: Any) -> tuple[dict[str, Any], dict[str, bytes]]
         raise PictureError(f"picture {name!r} has {got}; need one of {either(KINDS)}, and at most a caption besides")
     kind = kinds[0]
     entry: dict[str, Any] = {"name": name, "caption": str(picture.get("caption") or ""), "kind": kind, "note": ""}
+    if kind == "missing":
+        if not isinstance(picture[kind], str) or not picture[kind].strip():
+            raise PictureError(f"picture {name!r}: missing is {picture[kind]!r}, need the reason in words")
+        return {**entry, "note": picture[kind]}, {}
     values = array_of(picture[kind])
     if kind == "image":
         small, note = reduced_image(pixels(name, values, (2, 3)))

@@ -242,6 +242,9 @@ def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
     write_fault(process, "evaluation: pictures raised:\n  ValueError: no <camera>")
     page = html.render(collect(folder))
     assert "Not drawn" in page and "no &lt;camera&gt;" in page
+    write_pictures(process, {"episode": {"missing": "not rendered: no <OpenGL>", "caption": "return 12"}})
+    (figure,) = read(html.render(collect(folder))).all("figure")
+    assert figure.text() == "episodereturn 12not rendered: no <OpenGL>" and not figure.all("img")
     noise = np.random.default_rng(0).integers(0, 256, (20, 200, 200, 3)).astype(np.uint8)
     write_pictures(process, {f"noise {place}": {"image": one} for place, one in enumerate(noise)})
     report = collect(folder)

@@ -101,11 +101,13 @@ def test_each_kind_is_kept_with_its_caption(tmp_path: Path) -> None:
             "moving": {"frames": np.zeros((3, 4, 5, 3), dtype=np.uint8), "frames_per_second": 2},
             "curve": {"lines": [1.0, math.nan, 2.0]},
             "cloud": {"points": torch.zeros(5, 2, requires_grad=True)},
+            "dark": {"missing": "not rendered: no light", "caption": "a room"},
         },
     )
     entries, fault = ProcessStore(tmp_path).pictures
     by_name = {entry["name"]: entry for entry in entries}
-    assert fault == "" and list(by_name) == ["grey", "mask", "one channel", "moving", "curve", "cloud"]
+    assert fault == "" and list(by_name) == ["grey", "mask", "one channel", "moving", "curve", "cloud", "dark"]
+    assert (by_name["dark"]["note"], by_name["dark"]["caption"]) == ("not rendered: no light", "a room")
     assert by_name["grey"]["caption"] == "a <b>caption</b>" and (
         by_name["grey"]["width"],
         by_name["grey"]["height"],
@@ -122,7 +124,8 @@ def test_each_kind_is_kept_with_its_caption(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"x": np.zeros((2, 2))}, "picture 'x' is a ndarray, need a dict with image, frames, lines or points"),
+        ({"x": {"missing": ""}}, "picture 'x': missing is '', need the reason in words"),
+        ({"x": np.zeros((2, 2))}, "picture 'x' is a ndarray, need a dict with image, frames, lines, points or missing"),
         ({"x": {"caption": "only"}}, "has caption; need one of"),
         ({"x": {"image": np.zeros((2, 2)), "lines": [1]}}, "has image, lines; need one of"),
         ({"x": {"image": np.zeros((2, 2)), "fps": 3}}, "has image, fps"),

@@ -51,8 +51,9 @@ class Rollouts:
         seed: of environments, actions and the order of minibatches.
 
     Raises:
-        ValueError: an unknown choice, an environment that does not exist or has other than numbers or vectors for
-            actions, or minibatches that do not divide N · T.
+        ValueError: an unknown choice, an environment that has other than numbers or vectors for actions, or
+            minibatches that do not divide N · T.
+        DataError: an environment that does not exist or cannot be made here.
     """
 
     def __init__(
@@ -228,14 +229,15 @@ class Rollouts:
                 returns += environments.play(act)
         return returns[:count]
 
-    def film(self, model: Any, frames: int) -> tuple[list[Array], list[float], list[float]]:
-        """One evaluation episode as seen from outside: frames evenly spread over its longest length; rewards and V.
+    def film(self, model: Any, frames: int) -> tuple[list[Array], str, list[float], list[float]]:
+        """One evaluation episode as seen from outside.
 
         Args:
             frames: how many of an episode that goes to its time limit.
 
-        Raises:
-            ValueError: the environment cannot be drawn here.
+        Returns:
+            Frames evenly spread over the longest length of an episode, why there are none ("" if there are), and of
+            each step its reward and V of the state before it.
         """
         like = next(model.parameters())
         environment = Environment.named(self.name, render_mode="rgb_array", **self.options)
@@ -243,13 +245,17 @@ class Rollouts:
         one = Environments([environment], self.observations, self.rewards, False, self.low, self.high)
         every = max(1, (environment.limit or 10 * frames) // frames)
         drawn: list[Array] = []
+        why = ""
         rewards: list[float] = []
         values: list[float] = []
         raw, ended = environment.reset(), False
         with torch.inference_mode():
             while not ended:
-                if len(rewards) % every == 0:
-                    drawn.append(environment.picture()[::2, ::2].copy())
+                if not why and len(rewards) % every == 0:
+                    try:
+                        drawn.append(environment.picture()[::2, ::2].copy())
+                    except ValueError as error:
+                        why = str(error)
                 seen = torch.from_numpy(self.observations(raw[None], False)).to(like)
                 values.append(float(model(seen)[-1]))
                 (action,) = one.executable(model.act(seen).cpu().numpy())
@@ -257,7 +263,7 @@ class Rollouts:
                 rewards.append(reward)
                 ended = terminated or truncated
         environment.raw.close()
-        return drawn, rewards, values
+        return drawn, why, rewards, values
 
     # --- made up, and saved
 

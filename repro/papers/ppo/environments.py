@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium
@@ -12,10 +18,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from repro.errors import DataError
+from repro.papers.ppo.drawing import backend
+
 Array = NDArray[Any]
 
 #: Finished episodes whose returns are kept: the paper's Table 1 and the documented results average the last 100.
 LAST = 100
+
+LOG = logging.getLogger(__name__)
 
 
 class Environment:
@@ -41,19 +52,28 @@ class Environment:
         """The environment that gymnasium knows under this name, such as CartPole-v1, with its time limit.
 
         Raises:
-            ValueError: no such environment, or it needs a package that is not installed.
+            DataError: no such environment, it needs a package that is not installed, or it cannot be made with what is.
         """
         try:
             with warnings.catch_warnings():
                 # the version that a paper used is meant, even where gymnasium has a newer one
                 warnings.filterwarnings("ignore", message=".*is out of date.*")
+                if "mujoco" in str(gymnasium.spec(name).entry_point) and find_spec("mujoco"):
+                    quiet_mujoco()  # before the environment is made: its model is compiled then
                 made = gymnasium.make(name, disable_env_checker=True, **options)
         except gymnasium.error.DependencyNotInstalled as error:
-            raise ValueError(
-                f"{name} needs a package that is not installed: pip install 'repro[mujoco]' ({error})"
+            raise DataError(
+                f"data.environment: {name} needs a package that is not installed ({error})",
+                "For MuJoCo: pip install 'repro[mujoco]'.",
             ) from error
-        except gymnasium.error.Error as error:
-            raise ValueError(f"gymnasium has no environment {name!r}: {error}") from error
+        except gymnasium.error.UnregisteredEnv as error:
+            raise DataError(f"data.environment: gymnasium has no environment {name!r}: {error}") from error
+        except Exception as error:
+            # whatever the class of an environment raises: Pusher-v4 an ImportError where MuJoCo is 3 or newer
+            raise DataError(
+                f"data.environment: {name} cannot be made here: {type(error).__name__}: {error}",
+                instead_of(name, str(error)),
+            ) from error
         limit = made.spec.max_episode_steps if made.spec else None
         return cls(made.unwrapped, limit)
 
@@ -61,12 +81,14 @@ class Environment:
         """What the environment looks like now, uint8 [height, width, 3].
 
         Raises:
-            ValueError: it was made without `render_mode="rgb_array"`, or what draws it is not installed.
+            ValueError: it was made without `render_mode="rgb_array"`, or what draws it raised.
         """
+        if hasattr(self.raw, "mujoco_renderer"):
+            os.environ.setdefault("MUJOCO_GL", backend())
         try:
             drawn = self.raw.render()
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise ValueError(f"cannot be drawn: {error}") from error
+        except Exception as error:  # of whatever library draws it
+            raise ValueError(f"{type(error).__name__}: {error}") from error
         if not isinstance(drawn, np.ndarray):
             raise ValueError(f'render() gives {type(drawn).__name__}, needed an array: render_mode="rgb_array"')
         return drawn
@@ -110,6 +132,30 @@ class Environment:
         actions = state["done"].numpy()
         for action in actions.tolist() if actions.ndim == 1 else actions:
             self.step(action)
+
+
+def instead_of(name: str, said: str) -> str:
+    """What to do where an environment cannot be made: the package it asks for in `said`, or another version of it."""
+    stem, _, _ = name.rpartition("-v")
+    others = [other for other in gymnasium.registry if stem and other != name and other.rpartition("-v")[0] == stem]
+    newest = max(others, key=lambda other: int(other.rpartition("-v")[2]), default="")
+    asked = re.search(r"`([\w-]+[<>=!]=?[\d.]+)`", said)
+    ways = [f"pip install '{asked.group(1)}'"] if asked else []
+    ways += [f"take another version of it, data.environment={newest}"] if newest else []
+    return f"Either {', or '.join(ways)}." if len(ways) > 1 else f"Try: {ways[0]}." if ways else ""
+
+
+def quiet_mujoco() -> None:
+    """Send MuJoCo's warnings to the log; by itself it writes MUJOCO_LOG.TXT into whatever folder is the current one."""
+    mujoco = import_module("mujoco")  # an extra: only where its environments are asked for
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(mujoco_warns)
+
+
+@lru_cache(maxsize=256)
+def mujoco_warns(text: str) -> None:
+    """Log a warning of MuJoCo once. What is deprecated in gymnasium's model files is nothing that a user can mend."""
+    LOG.log(logging.DEBUG if "deprecated" in text else logging.WARNING, "MuJoCo: %s", text)
 
 
 class Running:

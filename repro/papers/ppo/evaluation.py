@@ -51,13 +51,14 @@ def evaluate(
 def pictures(model: nn.Module, data: Any) -> dict[str, Any]:
     """The policy at work in one test episode, and what its critic expects there beside what came."""
     model.eval()
-    frames, rewards, values = data.film(model, 100)
+    frames, why, rewards, values = data.film(model, 100)
     worth, after = [], 0.0
     for reward in reversed(rewards):
         after = reward + data.gamma * after
         worth.append(after)
     episode = f"one test episode without exploration, return {sum(rewards):g} in {len(rewards)} steps"
-    found: dict[str, Any] = {"episode": {"frames": np.stack(frames), "caption": episode}}
+    drawn = {"missing": f"not rendered: {why}"} if why else {"frames": np.stack(frames)}
+    found: dict[str, Any] = {"episode": {**drawn, "caption": episode}}
     if data.rewards.running is None:  # else V is in units of scaled rewards
         caption = "V of each state of that episode, and the discounted return that followed it (0 after the last step)"
         found["value"] = {"lines": np.array([values, worth[::-1]]), "caption": caption}

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from repro.papers.ppo.data import Rollouts, flatten
+from repro.papers.ppo.environments import Environment
+from repro.papers.ppo.evaluation import pictures
 from repro.papers.ppo.loss import CategoricalPPO
 from repro.papers.ppo.model import CategoricalActorCritic, GaussianActorCritic
 from repro.papers.ppo.training import Training
@@ -127,6 +129,20 @@ def test_a_continuous_action_is_stored_as_drawn_and_executed_clipped() -> None:
     executed = torch.as_tensor(np.array(data.acting.each[0].done))
     drawn = batch["action"].flatten()  # in the order of a minibatch
     torch.testing.assert_close(executed.flatten().sort().values, drawn.clamp(-1, 1).sort().values)
+
+
+def test_an_episode_is_filmed_or_the_report_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, actor = rollouts(), model()
+    found = pictures(actor, data)
+    assert found["episode"]["frames"].ndim == 4 and found["value"]["lines"].shape[0] == 2
+
+    def broken(self: Environment) -> None:
+        raise ValueError("no OpenGL")
+
+    monkeypatch.setattr(Environment, "picture", broken)
+    without = pictures(actor, data)
+    assert without["episode"]["missing"] == "not rendered: no OpenGL" and "frames" not in without["episode"]
+    assert np.array_equal(without["value"]["lines"], found["value"]["lines"])  # the episode was played all the same
 
 
 @pytest.mark.parametrize(

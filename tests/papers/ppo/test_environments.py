@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from repro.configuration.compose import compose
+from repro.errors import DataError
+from repro.papers.ppo import drawing
 from repro.papers.ppo.environments import Environment, Environments, Observations, Rewards, Running, collect
 
 
@@ -136,5 +140,68 @@ def test_seeds_tell_environments_apart_and_resets_go_on() -> None:
 
 
 def test_an_unknown_environment_is_named() -> None:
-    with pytest.raises(ValueError, match="gymnasium has no environment 'CartPool-v1'"):
+    with pytest.raises(DataError, match="gymnasium has no environment 'CartPool-v1'"):
         Environment.named("CartPool-v1")
+
+
+def test_an_environment_whose_construction_raises_is_an_error_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ImportError("`Pusher-v4` is only supported on `mujoco<3`, for more information …")
+
+    monkeypatch.setattr("gymnasium.make", refuse)
+    with pytest.raises(DataError) as raised:
+        Environment.named("Pusher-v4")
+    # what, why, and both ways out
+    assert "data.environment: Pusher-v4 cannot be made here: ImportError: `Pusher-v4`" in raised.value.message
+    assert raised.value.hint == (
+        "Either pip install 'mujoco<3', or take another version of it, data.environment=Pusher-v5."
+    )
+
+
+def test_the_environment_that_is_named_instead_has_its_sizes() -> None:
+    spaces = compose(["paper=ppo", "data=mujoco", "data.environment=Pusher-v5"]).config.space
+    assert dict(spaces) == {"observations": 23, "actions": 7}
+    pytest.importorskip("mujoco")
+    made = Environment.named("Pusher-v5").raw
+    assert (made.observation_space.shape, made.action_space.shape) == ((23,), (7,))
+
+
+def test_mujoco_leaves_no_file_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    Environment.named("HalfCheetah-v4")  # its model file has what newer versions of MuJoCo call deprecated
+    environment = Environment.named("Hopper-v4")
+    environment.seed([0])
+    environment.reset()
+    environment.raw.data.qvel[:] = np.nan
+    environment.step(np.zeros(3))
+    assert "MuJoCo: Nan, Inf or huge value in QVEL" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_mujoco_draws_with_is_tried_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(drawing.sys, "platform", "linux")
+    tried: list[str] = []
+
+    def failure(name: str) -> str:
+        tried.append(name)
+        return "" if name in works else f"no {name} here"
+
+    monkeypatch.setattr(drawing, "failure", failure)
+    works = {"osmesa"}
+    assert drawing.backend.__wrapped__() == "osmesa" and tried == ["egl", "osmesa"]
+    works = set()
+    with pytest.raises(ValueError, match=r"no OpenGL to draw with \(egl: no egl here; osmesa: no osmesa here\)"):
+        drawing.backend.__wrapped__()
+    monkeypatch.setenv("MUJOCO_GL", "egl")  # the user's own choice is the only one
+    with pytest.raises(ValueError, match=r"draw with \(egl: no egl here\)"):
+        drawing.backend.__wrapped__()
+
+
+def test_a_library_that_cannot_draw_says_why() -> None:
+    pytest.importorskip("mujoco")
+    assert "nonsense" in drawing.failure("nonsense")
