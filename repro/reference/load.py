@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from repro.arithmetic import ExpressionError, compiled
 from repro.errors import TableError
 from repro.reference.located import Fault, Located, read
+from repro.reference.points import PointsFile, read_points
 from repro.reference.printed import Printed, is_number
 from repro.reference.schema import (
     CONFIRMATIONS,
@@ -69,9 +70,9 @@ def parse_table(text: str, name: str = "reference_numbers/<text>.yaml") -> Table
     """The table in `text`; `name` is how messages call it."""
     faults: list[Fault] = []
     root = read(text, faults)
-    table = Reader(faults).table(root, name) if root is not None else None
+    table = Reader(faults, Path(name).parent).table(root, name) if root is not None else None
     if faults or table is None:
-        unique = sorted(set(faults), key=lambda fault: (fault.line, fault.path))
+        unique = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line, fault.path))
         count = f"{len(unique)} fault" + ("s" if len(unique) != 1 else "")
         raise TableError("\n".join([f"{name} has {count}:", *map(str, unique)]))
     return table
@@ -90,8 +91,9 @@ def shown(node: Located) -> str:
 class Reader:
     """Reads located YAML into records; each method appends to `faults` and returns None where it cannot read."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[Fault], folder: Path) -> None:
         self.faults = faults
+        self.folder = folder  # of the table, to which the files of digitised curves are relative
         self.derivations: dict[str, Derivation] = {}
 
     def fault(self, line: int, path: str, message: str) -> Any:
@@ -381,6 +383,46 @@ class Reader:
             return None
         return (step, value, *(one for one in tolerance if one is not None))
 
+    def points(self, node: Located, path: str) -> tuple[tuple[float, ...], ...] | None:
+        """The points of a curve, written out or in a CSV file beside the table; steps increase."""
+        if isinstance(node.value, dict):
+            return self.points_file(node, path)
+        if not isinstance(node.value, list):
+            need = "a list of [step, value], or {file: curves/<name>.csv, step: <column>, value: <column>}"
+            return self.fault(node.line, path, f"got {shown(node)}, need {need}")
+        points: list[tuple[float, ...]] = []
+        for i, part in enumerate(node.value):
+            point = self.point(part, f"{path}[{i}]")
+            if point is not None and points and point[0] <= points[-1][0]:
+                got = f"got step {point[0]:g} after {points[-1][0]:g}"
+                self.fault(part.line, f"{path}[{i}]", f"{got}, need increasing steps")
+            points += [point] if point is not None else []
+        if not node.value:
+            self.fault(node.line, path, "got an empty list; a curve needs points")
+        return tuple(points)
+
+    def points_file(self, node: Located, path: str) -> tuple[tuple[float, ...], ...] | None:
+        known, required = ("file", "step", "value", "tolerance", "updates", "every"), ("file", "step", "value")
+        need = "a mapping with file, step and value: a CSV file beside the table and two of its columns"
+        entries = self.entries(node, path, known, required, need)
+        if entries is None:
+            return None
+        before = len(self.faults)
+        source = PointsFile(
+            self.optional(entries, "file", path, self.text, ""),
+            self.optional(entries, "step", path, self.text, ""),
+            self.optional(entries, "value", path, self.text, ""),
+            self.optional(entries, "tolerance", path, self.text, ""),
+            self.optional(entries, "updates", path, self.positive, 1.0),
+            self.optional(entries, "every", path, self.whole, None),
+        )
+        if len(self.faults) > before:
+            return None
+        points, faults = read_points(source, self.folder)
+        for message in faults:
+            self.fault(node.line, path, message)
+        return points
+
     # records and table ---------------------------------------------------------------------------------------
 
     def record(self, id: str, node: Located, path: str) -> Record | None:
@@ -428,7 +470,7 @@ class Reader:
             derivation=get("derivation", self.derivation, None),
             alternatives=get("alternatives", self.listed(self.derivation), ()),
             also_stated=get("also_stated", self.listed(self.statement), ()),
-            points=get("points", self.listed(self.point), ()),
+            points=get("points", self.points, ()),
             compute=get("compute", self.text, ""),
             note=get("note", self.text, ""),
             line=node.line,
@@ -539,6 +581,7 @@ class Reader:
 #: What to write where a key is missing.
 MISSING: dict[str, str] = {
     "direction": "say higher or lower (which is better), or none",
+    "points": "a curve needs a list of [step, value], or a CSV file beside the table: {file: …, step: …, value: …}",
     "tolerance": "need a number and its reason, for example {value: 0.5, reason: …}",
     "value": "give the number as the paper prints it",
     "kind": f"say {' or '.join(KINDS)}",

@@ -146,7 +146,8 @@ class Record:
 
     `system` names the model it is of, where one run trains several (conf key `systems`). `readings` are other
     statistics that the paper's words could mean: what they would give is shown beside the verdict and changes nothing.
-    `points` of a curve are (step, value), or (step, value, tolerance) where a step has a tolerance of its own.
+    `points` of a curve are (step, value), or (step, value, tolerance) where a step has a tolerance of its own; a table
+    writes them out or names a CSV file beside it (repro/reference/points.py).
     `line` is where it stands in the file; it is not part of the table's hash.
     """
 
