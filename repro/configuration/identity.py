@@ -40,6 +40,8 @@ EXCLUDED = (
     "reproduction.systems",
     "reproduction.seeds",
     "reproduction.max_seeds",
+    "reproduction.max_seeds_of",
+    "reproduction.seed_batch",
     "reproduction.require",
     "reproduction.confidence",
     "reproduction.log_every",

@@ -81,6 +81,7 @@ RULES: dict[str, Any] = {
     "reproduction.seeds": _whole(1),
     "reproduction.first_seed": _whole(0),
     "reproduction.max_seeds": _whole(1),
+    "reproduction.seed_batch": _whole_or_null(1),
     "reproduction.confidence": _between(0, 1),
     "reproduction.updates": _whole(1),
     "reproduction.evaluate_every": _whole(1),
@@ -124,6 +125,12 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
     least, most = _select(plain, "reproduction.seeds"), _select(plain, "reproduction.max_seeds")
     if isinstance(least, int) and isinstance(most, int) and least > most and "max_seeds" not in str(faults):
         fault("reproduction.max_seeds", most, f"at least reproduction.seeds, which is {least}")
+    systems = plain.get("systems") or {}
+    for system, own in (_select(plain, "reproduction.max_seeds_of") or {}).items():
+        if system not in systems:
+            fault(f"reproduction.max_seeds_of.{system}", own, f"one of the systems: {', '.join(systems) or 'none'}")
+        elif _whole(1)(own):
+            fault(f"reproduction.max_seeds_of.{system}", own, _whole(1)(own))
     low, high = _select(plain, "gauntlet.learning_rate.from"), _select(plain, "gauntlet.learning_rate.to")
     if isinstance(low, float) and isinstance(high, float) and low >= high:
         fault("gauntlet.learning_rate.to", high, f"more than gauntlet.learning_rate.from, which is {low:g}")

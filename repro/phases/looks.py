@@ -5,12 +5,15 @@ of the code, keeps the plan whatever machine resumes it, the looks that took pla
 results were seen:
 
     {"registered": iso, "planned": [3, 5, 7], "added": [{"looks": [9], "after": 7, "at": iso}],
-     "judged": [{"seeds": 3, "at": iso}]}
+     "judged": [{"seeds": 3, "at": iso}], "ends": {"gru": 5}, "raised": {"gru": 7}}
+
+`ends` are the systems that get fewer seeds than the others, `raised` what became of such an end later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,27 @@ FILE = "looks.json"
 
 @dataclass(frozen=True)
 class Looks:
-    """Numbers of seeds at which rows are judged. `added` came after results were seen; `judged` took place."""
+    """Numbers of seeds at which rows are judged. `added` came after results were seen; `judged` took place.
+
+    `ends`: system → (its last look as planned, its last look now), of systems that have fewer seeds than the others.
+    """
 
     planned: tuple[int, ...] = ()
     added: tuple[int, ...] = ()
     judged: tuple[int, ...] = ()
+    ends: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, system: str) -> Looks:
+        """The looks at the rows of one system."""
+        if system not in self.ends:
+            return self
+        planned, now = self.ends[system]
+        later = tuple(look for look in (*self.planned, *self.added) if planned < look <= now)
+        return Looks(
+            tuple(look for look in self.planned if look <= planned),
+            later,
+            tuple(look for look in self.judged if look <= now),
+        )
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -65,22 +84,31 @@ def read(folder: RunFolder, source: str | None = None) -> Looks:
 
 
 def of_record(record: dict[str, Any]) -> Looks:
+    ends, raised = record.get("ends") or {}, record.get("raised") or {}
     return Looks(
         tuple(record.get("planned") or ()),
         tuple(look for entry in record.get("added") or () for look in entry["looks"]),
         tuple(entry["seeds"] for entry in record.get("judged") or ()),
+        {system: (end, raised.get(system, end)) for system, end in ends.items()},
     )
 
 
-def register(code: Path, seeds: int, batch: int, most: int) -> Looks:
-    """The plan of this code's seeds: kept if there is one, extended if the budget has grown, else made now."""
+def register(code: Path, seeds: int, batch: int, most: int, ends: Mapping[str, int] | None = None) -> Looks:
+    """The plan of this code's seeds: kept if there is one, extended if the budget has grown, else made now.
+
+    `ends`: systems that get fewer seeds than `most`; each such number is a look of its own.
+    """
+    ends = dict(ends or {})
     path = code / FILE
     record: dict[str, Any] = read_json(path) or {}
     found = of_record(record)
     wanted = plan(seeds, batch, most) if most >= 2 else (most,)
-    if not record or (not found.judged and most > found.planned[-1]):
+    wanted = tuple(sorted({*wanted, *(end for end in ends.values() if wanted[0] < end < most)}))
+    if not record or (not found.judged and (most > found.planned[-1] or ends != (record.get("ends") or {}))):
         # nothing was judged yet, so the budget may still change
         record = {"registered": now(), "planned": list(wanted), "added": [], "judged": []}
+        if ends:
+            record["ends"] = ends
         write_json(path, record)
     elif most > max((*found.planned, *found.added)):
         last = max((*found.planned, *found.added))
@@ -89,6 +117,14 @@ def register(code: Path, seeds: int, batch: int, most: int) -> Looks:
             *record.get("added", ()),
             {"looks": more, "after": max(found.judged, default=0), "at": now()},
         ]
+        write_json(path, record)
+    raised = {
+        system: ends.get(system, most)
+        for system, (_, last) in of_record(record).ends.items()
+        if ends.get(system, most) > last
+    }
+    if raised and record.get("judged"):
+        record["raised"] = {**(record.get("raised") or {}), **raised}
         write_json(path, record)
     return of_record(record)
 

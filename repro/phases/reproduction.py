@@ -40,7 +40,7 @@ def run(context: PhaseContext) -> Evidence:
         for finding in train_seeds(context, wanted, batch, seeds):
             findings[finding.check] = finding
         register.judge(context.code_folder(), len(seeds))
-        wanted = undecided_systems(context, systems) if len(seeds) < most else []
+        wanted = undecided_systems(context, systems, len(seeds)) if len(seeds) < most else []
         if not wanted:
             break
     for finding in solved(context, settings.get("solved"), systems):
@@ -52,8 +52,19 @@ def run(context: PhaseContext) -> Evidence:
 
 
 def register_looks(context: PhaseContext, count: int, most: int) -> register.Looks:
-    """The looks of this code's seeds, planned in batches of the workers that are free when the first seed begins."""
-    return register.register(context.code_folder(), count, context.pool().workers, most)
+    """The looks of this code's seeds: every `seed_batch` of them, or as many as workers are free at the first seed."""
+    settings = context.settings["reproduction"]
+    batch = int(settings.get("seed_batch") or context.pool().workers)
+    fewer = {name: most_seeds(settings, name) for name in settings.get("max_seeds_of") or {}}
+    return register.register(
+        context.code_folder(), count, batch, most, {name: end for name, end in fewer.items() if end < most}
+    )
+
+
+def most_seeds(settings: Mapping[str, Any], system: str) -> int:
+    """How many seeds a system may get."""
+    most = int(settings["max_seeds"])
+    return max(int(settings["seeds"]), min(most, int((settings.get("max_seeds_of") or {}).get(system, most))))
 
 
 def register_table(context: PhaseContext) -> None:
@@ -124,7 +135,8 @@ def train_seeds(
     from repro.sweeps import tasks as events
     from repro.training.interruption import Interrupted
 
-    tasks = [seed_task(context, system, seed) for seed in batch for system in systems]
+    order = longest_first(systems, seconds_of_a_seed(context))
+    tasks = [seed_task(context, system, seed) for seed in batch for system in order]
     at: dict[str, tuple[int, int]] = {}
     latest: dict[str, Any] = {}
     confidence = float(context.settings["reproduction"]["confidence"])
@@ -160,6 +172,20 @@ def train_seeds(
     return findings
 
 
+def seconds_of_a_seed(context: PhaseContext) -> dict[str, float]:
+    """Mean seconds of the finished seeds of each system."""
+    spent: dict[str, list[float]] = {}
+    for store in context.folder.processes(kind=KIND):
+        if store.record.get("status") == "finished":
+            spent.setdefault(str(store.record.get("name") or ""), []).append(float(store.record.get("seconds") or 0))
+    return {system: fmean(seconds) for system, seconds in spent.items()}
+
+
+def longest_first(systems: Sequence[System], seconds: Mapping[str, float]) -> list[System]:
+    """Systems in an order that leaves no worker idle behind one long training at the end; as declared where unknown."""
+    return sorted(systems, key=lambda system: -seconds.get(system.name, 0.0))
+
+
 def running(at: Mapping[str, tuple[int, int]]) -> list[str]:
     return [name for name, (update, updates) in at.items() if update < updates]
 
@@ -183,7 +209,7 @@ def unfinished(process: str, event: Ended) -> Finding:
     )
 
 
-def undecided_systems(context: PhaseContext, systems: Sequence[System]) -> list[System]:
+def undecided_systems(context: PhaseContext, systems: Sequence[System], trained: int) -> list[System]:
     """The systems that have a row which more seeds can still decide."""
     from repro.verdict.outcome import Verdict
 
@@ -192,7 +218,8 @@ def undecided_systems(context: PhaseContext, systems: Sequence[System]) -> list[
         for row in judge_run(context, whole=False).rows
         if row.verdict == Verdict.INCONCLUSIVE and row.more_seeds
     }
-    return [system for system in systems if system.name in names]
+    budget = context.settings["reproduction"]
+    return [system for system in systems if system.name in names and trained < most_seeds(budget, system.name)]
 
 
 def solved(context: PhaseContext, gate: Mapping[str, Any] | None, systems: Sequence[System]) -> list[Finding]:

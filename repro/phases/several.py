@@ -164,10 +164,14 @@ def copy_seeds(used: Sequence[Member], target: RunFolder) -> list[Excluded]:
     seeds = {int(store.record["seed"]) for store in target.processes(kind="reproduction")}
     # each machine judged its own seeds; together they are judged at every number of seeds that any of them was
     looked = {look for one in used for look in registered_looks.read(one.folder, one.source).all} | {len(seeds)}
-    write_json(
-        code / registered_looks.FILE,
-        {"registered": "", "planned": sorted(look for look in looked if look <= len(seeds)), "added": [], "judged": []},
-    )
+    planned = sorted(look for look in looked if look <= len(seeds))
+    record = {"registered": "", "planned": planned, "added": [], "judged": []}
+    # a system that ended earlier on every machine is judged at its own seeds
+    ends = [registered_looks.read(one.folder, one.source).ends for one in used]
+    own = {system: max(found[system][1] for found in ends) for system in set.intersection(*map(set, ends))}
+    if own:
+        record["ends"] = own
+    write_json(code / registered_looks.FILE, record)
     return excluded
 
 

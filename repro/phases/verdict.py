@@ -133,11 +133,12 @@ def explained(context: Judgeable, judged: Judged) -> Judged:
 
 def with_looks(rows: Sequence[Row], looks: Looks, confidence: float) -> list[Row]:
     """Rows that were tested at a look which was not planned say so."""
-    note = looks.note(confidence)
-    tested = [row.kind == "value" and row.n > 0 and row.verdict in TESTED for row in rows]
-    return [
-        replace(row, notes=(*row.notes, note)) if note and one else row for row, one in zip(rows, tested, strict=True)
-    ]
+    found = []
+    for row in rows:
+        tested = row.kind == "value" and row.n > 0 and row.verdict in TESTED
+        note = looks.of(row.system).note(confidence) if tested else ""
+        found.append(replace(row, notes=(*row.notes, note)) if note else row)
+    return found
 
 
 def with_estimates(context: Judgeable, rows: Sequence[Row]) -> list[Row]:
@@ -167,6 +168,7 @@ def measured(context: Judgeable, looks: Looks) -> Measured:
         fact_errors={name: fact["error"] for name, fact in facts.items() if "error" in fact},
         trajectories=trajectories,
         looks=looks.all or ((most,) if most >= 2 else ()),
+        looks_of={system: looks.of(system).all for system in looks.ends},
     )
 
 

@@ -13,7 +13,10 @@ from repro.reference.schema import changed_fields
 
 WORDING = frozenset({"label", "group", "note", "compute"})
 #: Settings of the reproduction that decide how much evidence a verdict rests on.
-BUDGET = ("seeds", "first_seed", "max_seeds", "confidence", "updates", "evaluate_every", "evaluation_split", "require")
+BUDGET = (
+    *("seeds", "first_seed", "max_seeds", "max_seeds_of", "seed_batch", "confidence", "updates", "evaluate_every"),
+    *("evaluation_split", "require"),
+)
 
 Edit = tuple[str, str, str]
 

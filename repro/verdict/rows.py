@@ -50,6 +50,7 @@ class Measured:
     facts: record id → number in its plain unit; fact_errors: record id → why it could not be measured.
     trajectories: system → (metric, split) → seed → {step: value}, for curves.
     looks: numbers of seeds at which rows are judged, the last the most that may be used; () for once, now.
+    looks_of: system → the same, of systems that get fewer seeds than the others.
     """
 
     scale: str = ""
@@ -61,6 +62,7 @@ class Measured:
     fact_errors: Mapping[str, str] = field(default_factory=dict)
     trajectories: Mapping[str, Mapping[tuple[str, str], Trajectories]] = field(default_factory=dict)
     looks: tuple[int, ...] = ()
+    looks_of: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -412,7 +414,7 @@ def prepare_value(
             scale=scale,
             paper_spread=spread,
             paper_seeds=record.seeds,
-            looks=measured.looks,
+            looks=measured.looks_of.get(record.system, measured.looks),
             rows=rows,
         )
 

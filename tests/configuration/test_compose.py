@@ -230,6 +230,13 @@ def test_budgets_that_contradict_each_other(folder: Path) -> None:
     assert compose(["paper=tiny", "gauntlet.ablations.names=[no_depth]"])
 
 
+def test_seeds_of_a_system_that_is_not_there_or_are_none() -> None:
+    said = message(["paper=mnist1d", "+reproduction.max_seeds_of.lstm=3", "reproduction.max_seeds_of.gru=0"])
+    assert "reproduction.max_seeds_of.lstm: got 3, need one of the systems: logistic, mlp, cnn, gru, " in said
+    assert "reproduction.max_seeds_of.gru: got 0, need a whole number" in said
+    assert "reproduction.seed_batch: got 0" in message(["paper=mnist1d", "reproduction.seed_batch=0"])
+
+
 def test_one_phase_needs_no_brackets_and_a_device_is_a_device(folder: Path) -> None:
     assert compose(["paper=tiny", "phases=data", "device=cuda:1"]).config.phases == "data"
     assert "device: got 'gpu'" in message(["paper=tiny", "device=gpu"])

@@ -49,6 +49,28 @@ def test_the_verdict_uses_the_looks_that_were_registered(tmp_path: Path) -> None
     assert judge_run(judged_from(folder)).rows[0].confidence == planned.confidence
 
 
+def test_a_system_with_fewer_seeds_has_looks_of_its_own(tmp_path: Path) -> None:
+    found = looks.register(tmp_path, 6, 6, 24, {"gru": 15})
+    assert found.planned == (6, 12, 15, 18, 24) and found.of("cnn") == found
+    assert found.of("gru").all == (6, 12, 15) and found.of("gru").note(0.95) == ""
+    assert looks.register(tmp_path, 6, 6, 24, {"gru": 12}).of("gru").all == (6, 12)  # nothing was judged yet
+    looks.judge(tmp_path, 6)
+    assert looks.register(tmp_path, 6, 6, 24, {"gru": 6}).of("gru").planned == (6, 12)  # a plan is not cut short
+    raised = looks.register(tmp_path, 6, 6, 24)
+    assert raised.of("gru").planned == (6, 12) and raised.of("gru").added == (18, 24) and raised.added == ()
+    assert "added after results were seen" in raised.of("gru").note(0.95) and raised.of("cnn").note(0.95) == ""
+
+
+def test_its_rows_are_judged_at_its_own_looks(tmp_path: Path) -> None:
+    confidences = []
+    for number, ends in enumerate(({}, {"": 6})):
+        folder = make(tmp_path / str(number), "aaa", {seed: 94.0 + 0.1 * seed for seed in range(3)})
+        looks.register(folder.code(), 3, 3, 24, ends)
+        confidences.append(judge_run(judged_from(folder)).rows[0].confidence)
+    # two looks share the level instead of eight
+    assert confidences == [1 - 2 * levels(tuple(range(3, 25, 3)), 0.05)[0], 1 - 2 * levels((3, 6), 0.05)[0]]
+
+
 def test_one_seed_has_no_look(tmp_path: Path) -> None:
     found = looks.register(tmp_path, 1, 4, 1)
     assert found.planned == (1,) and found.all == () and found.note(0.95) == ""
