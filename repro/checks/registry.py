@@ -191,7 +191,7 @@ def find(name: str) -> Check:
         near = difflib.get_close_matches(name, CHECKS, n=3)
         raise ConfigError(
             f"There is no check {name!r}.",
-            f"Near: {', '.join(near)}." if near else f"Known: {', '.join(sorted(CHECKS))}.",
+            f"Near: {', '.join(near)}." if near else "`python -m repro check paper=… --json` names those that run.",
         )
     return CHECKS[name]
 

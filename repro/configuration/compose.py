@@ -14,7 +14,7 @@ from repro.configuration.deltas import apply_when, leaves_of, near_keys, set_val
 from repro.configuration.folders import options, package_conf
 from repro.configuration.locate import locate, shown
 from repro.configuration.overrides import GROUPS, check_choices, parse, unknown_option
-from repro.configuration.validate import validate
+from repro.configuration.validate import data_fits, validate
 from repro.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,6 +88,10 @@ def compose(overrides: Sequence[str], strict: bool = True) -> Composed:
     files = _files(choices)
     _without_hydra(composed)
     overridden = [override.key_or_group for override in parsed if override.key_or_group not in GROUPS]
+    if strict:
+        plain = OmegaConf.to_container(composed, resolve=False)
+        assert isinstance(plain, dict)
+        data_fits(plain, choices, files)
     try:
         changed = apply_when(composed, choices, overridden)
     except ConfigError as error:

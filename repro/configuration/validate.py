@@ -149,7 +149,7 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
     if faults:
         count = f"{len(faults)} settings are wrong:\n  " if len(faults) > 1 else ""
         raise ConfigError(count + "\n  ".join(faults), "All settings: add --cfg job.")
-    _paper_and_data(plain, choices, files)
+    _paper_name(plain, choices, files)
 
 
 def _misspelt(plain: Mapping[Any, Any], files: Iterable[Path]) -> None:
@@ -173,7 +173,7 @@ def _select(plain: Mapping[Any, Any], key: str) -> Any:
     return value
 
 
-def _paper_and_data(plain: Mapping[Any, Any], choices: Mapping[str, str], files: Iterable[Path]) -> None:
+def _paper_name(plain: Mapping[Any, Any], choices: Mapping[str, str], files: Iterable[Path]) -> None:
     paper = choices.get("paper", "")
     if not isinstance(plain.get("paper"), Mapping) or "name" not in plain["paper"]:
         place = str(options("paper").get(paper, f"conf/paper/{paper}.yaml"))
@@ -187,10 +187,15 @@ def _paper_and_data(plain: Mapping[Any, Any], choices: Mapping[str, str], files:
             f"{locate('paper.name', files)}: paper.name is {name!r}, the name of another paper.",
             f"That one is {options('paper')[name]}, and results of both would lie in one folder. Name it {paper}.",
         )
+
+
+def data_fits(plain: Mapping[Any, Any], choices: Mapping[str, str], files: Iterable[Path]) -> None:
+    """Raise ConfigError where the chosen data set does not name the paper, before a key of the data is missed."""
     if "data" not in choices:
         return  # a paper under construction: the phases say what is still to do
+    paper = choices.get("paper", "")
     accepted = _select(plain, "dataset.papers")
-    if isinstance(accepted, list) and plain["paper"]["name"] not in accepted and paper not in accepted:
+    if isinstance(accepted, list) and _select(plain, "paper.name") not in accepted and paper not in accepted:
         fitting = [name for name, path in options("data").items() if paper in _papers_of(path)]
         raise ConfigError(
             f"The data set {choices['data']!r} is not for the paper {paper!r}: {locate('dataset.papers', files)} "

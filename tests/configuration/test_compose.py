@@ -211,6 +211,12 @@ def test_data_for_another_paper(folder: Path) -> None:
     assert "other_dots" in text and "someone_else" in text and "dots, lines" in text
 
 
+@pytest.mark.parametrize(("paper", "data"), [("mnist1d", "cartpole"), ("ppo", "multi30k"), ("transformer", "digits")])
+def test_data_for_another_paper_before_the_keys_that_it_lacks(folder: Path, paper: str, data: str) -> None:
+    text = message([f"paper={paper}", f"data={data}"])
+    assert f"The data set '{data}' is not for the paper '{paper}'" in text and "Interpolation" not in text
+
+
 def test_every_wrong_setting_is_said_at_once(folder: Path) -> None:
     text = message(["paper=tiny", "reproduction.seeds=many", "keep_going=3", "phases=[analysi]", "questions=no"])
     assert "4 settings" in text
