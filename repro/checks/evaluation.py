@@ -16,6 +16,7 @@ import torch
 from repro.checks.floor import floor_of
 from repro.checks.held_out import EXAMPLES, HeldOut, arranged, evaluated, evaluated_once, held_out, target_pair
 from repro.checks.overfit import LIKELY_ABOVE, Memorised, below, memorise, total_of, why_not
+from repro.checks.passes import continues
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.watch import NoDropout, StillNoise, kept, named_parameters, seed_all
 from repro.contract.bench import Bench
@@ -329,13 +330,25 @@ def metric_independent_of_batch_size(bench: Bench) -> Finding:
     Likely: a mean of per-batch values with unequal batches | perplexity as the mean of the batches' perplexities |
     batch statistics in evaluation: no model.eval() | the last incomplete batch is dropped
     """
+    if continues(bench):  # an evaluation that carries a state is the same over other stretches, else over other rows
+        by_stretches = over_batches(bench, streams=True)
+        if by_stretches is not None and not by_stretches.blocks:
+            return by_stretches
+        by_rows = over_batches(bench, streams=False)
+        found = by_rows if by_stretches is None or (by_rows and not by_rows.blocks) else by_stretches
+        return found or not_run(NO_EXAMPLES)
+    return over_batches(bench, streams=False) or not_run(NO_EXAMPLES)
+
+
+def over_batches(bench: Bench, streams: bool) -> Finding | None:
+    """The finding on the metrics over several batchings of the same examples, or of stretches of them; None without."""
     whole = arranged(bench, [EXAMPLES])
-    if whole is None:
-        return not_run(NO_EXAMPLES)
+    if whole is None or arranged(bench, [1] * EXAMPLES, streams=streams) is None:
+        return None
     model = bench.model()
     with_whole = evaluated_once(bench) or {}
     for sizes in ([1] * EXAMPLES, [3, 2, 1]):
-        other = arranged(bench, sizes)
+        other = arranged(bench, sizes, streams=streams)
         assert other is not None
         try:
             metrics = evaluated(bench, model, other)
@@ -402,7 +415,7 @@ def evaluates_the_split(bench: Bench) -> Finding:
     Likely: the split argument is ignored (a name is hard-coded) | the loop over batches ends early
     """
     for split, forbidden in (("validation", ("test", "train")), ("test", ("validation", "train"))):
-        data = arranged(bench, [3, 2, 1], split)
+        data = arranged(bench, [3, 2, 1], split, streams=True) or arranged(bench, [3, 2, 1], split)
         if data is None:
             return not_run(NO_EXAMPLES)
         evaluated(bench, bench.model(), data, split)

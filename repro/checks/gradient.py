@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.checks.inputs import component_location, loss_inputs
-from repro.checks.modules import match_parameters, shaken
+from repro.checks.modules import followers, match_parameters, shaken
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.components import location_of, parameters_of
@@ -123,13 +123,15 @@ def gradient_reaches(bench: Bench, *, stopped: list[str] | None = None) -> list[
     Likely: no_grad left around part of the forward | frozen flag left on (requires_grad False) | a layer that is built
     but not used | .detach() or .item() on the way
     """
-    model = shaken(bench, bench.model())
+    model = bench.model()
+    follow = followers(bench.modules(model))
+    shaken(bench, model)
     findings = []
     for owner, module in bench.modules(model).items():
         if not bench.paper.outputs(owner):
             continue
         module.train()
-        allowed = allowed_frozen(bench, module, stopped)
+        allowed = allowed_frozen(bench, module, stopped) | {name.removeprefix(f"{owner}.") for name in follow}
         fixed = [n for n, p in module.named_parameters() if not p.requires_grad and n not in allowed]
         batch = bench.synthetic(6)
         outputs = bench.forward(model, batch, owner)
@@ -282,11 +284,18 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
         if not total.requires_grad or not named:
             continue
         grads: Sequence[Tensor | None] = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
+        padded = {
+            f"{path}.weight" if path else "weight": part.padding_idx
+            for path, part in module.named_modules()
+            if isinstance(part, nn.Embedding) and part.padding_idx is not None
+        }
         wrong = []
         for (name, parameter), grad in zip(named, grads, strict=True):
             if grad is None:
                 continue  # gradient_reaches says so
             direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            if name in padded:  # PyTorch stops the gradient of this row, whatever the output makes of it
+                direction[padded[name]] = 0
             direction = direction / direction.norm().clamp_min(1e-30)
             slopes = [central_slope(value, parameter, direction, step) for step in (1e-5, 1e-6)]
             says = float((grad * direction).sum())
@@ -485,7 +494,7 @@ def outputs_for_loss(bench: Bench, n: int = 6) -> tuple[dict[str, Tensor], dict[
     model = bench.model(dtype=torch.float64)
     for module in bench.modules(model).values():
         module.eval()
-    batch = bench.synthetic(n)
+    batch = bench.as_declared(bench.with_noise_of_loss(model, bench.synthetic(n)))
     outputs: dict[str, Tensor] = {}
     with torch.no_grad():
         for owner in bench.modules(model):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from repro.checks.passes import continues
 from repro.checks.watch import kept
 from repro.contract.bench import Bench, Tensors
 from repro.contract.components import parameters_of
@@ -97,12 +98,20 @@ def arranged(
     change: Callable[[str], str] | None = None,
     start: int = 0,
     backwards: bool = False,
+    streams: bool = False,
 ) -> HeldOut | None:
-    """The held-out examples in batches of these sizes, the last example first if `backwards`."""
+    """The held-out examples in batches of these sizes, the last example first if `backwards`.
+
+    `streams` cuts the examples instead, each into stretches in these proportions: so are streams batched on which a
+    state is carried. None where they are too short.
+    """
     found = held_out(bench, split, max(EXAMPLES, sum(sizes)))
     if found is None:
         return None
     batch, whole = found
+    if streams:
+        pieces = stretches(bench, batch, sizes)
+        return HeldOut(bench.data(), pieces, size_of(bench, batch), whole, change) if pieces else None
     if backwards:
         batch = {name: turned(bench, name, value) for name, value in batch.items()}
     n = min(size_of(bench, batch), sum(sizes))
@@ -112,6 +121,26 @@ def arranged(
             pieces.append(bench.take(batch, min(size, n - place), place))
             place += size
     return HeldOut(bench.data(), pieces, n, whole, change, backwards)
+
+
+def stretches(bench: Bench, batch: Tensors, sizes: list[int]) -> list[Tensors]:
+    """The batch cut along the axis on which its streams go on, in these proportions; [] where it is too short."""
+    found = continues(bench)
+    declared = bench.paper.tensors[found[0]].axes if found else ()
+    axis = next((axis for axis in declared if axis != "batch"), None)
+    if found is None or axis is None:
+        return []
+    length = batch[found[0]].shape[declared.index(axis)]
+    ends = [length * sum(sizes[: i + 1]) // sum(sizes) for i in range(len(sizes))]
+    starts = [0, *ends[:-1]]
+    if any(a == b for a, b in zip(starts, ends, strict=True)):
+        return []
+
+    def cut(name: str, value: torch.Tensor, a: int, b: int) -> torch.Tensor:
+        axes = bench.paper.tensors[name].axes if name in bench.paper.tensors else ()
+        return value.narrow(axes.index(axis), a, b - a).contiguous() if axis in axes else value
+
+    return [{n: cut(n, v, a, b) for n, v in batch.items()} for a, b in zip(starts, ends, strict=True)]
 
 
 def turned(bench: Bench, name: str, value: torch.Tensor) -> torch.Tensor:

@@ -119,6 +119,36 @@ def eval_mode(bench: Bench, model: Any) -> Any:
     return model
 
 
+def followers(modules: Mapping[str, nn.Module]) -> set[str]:
+    """Frozen parameters of a copy of trainable layers, as a moving average or a target network is: names as in
+    `named_parameters`, prefixed by the module where there are several.
+
+    A copy has the parameters of another submodule, equal bit for bit, and not all of them constant: layers that are
+    merely built alike start from other random numbers.
+    """
+    alone = list(modules) == ["model"]
+    held = {
+        ".".join(part for part in (() if alone else (owner,)) + (name,) if part): module
+        for owner, whole in modules.items()
+        for name, module in whole.named_modules()
+    }
+    parameters = {name: dict(part.named_parameters()) for name, part in held.items()}
+    trained = [own for own in parameters.values() if own and all(p.requires_grad for p in own.values())]
+
+    def copies(own: dict[str, nn.Parameter], other: dict[str, nn.Parameter]) -> bool:
+        if own.keys() != other.keys() or any(own[name].shape != other[name].shape for name in own):
+            return False
+        drawn = [p for p in own.values() if p.numel() > 1 and bool((p != p.flatten()[0]).any())]
+        return bool(drawn) and all(torch.equal(p, other[name]) for name, p in own.items())
+
+    found: set[str] = set()
+    for name, own in parameters.items():
+        frozen = bool(own) and not any(p.requires_grad for p in own.values())
+        if frozen and any(copies(own, other) for other in trained):
+            found |= {f"{name}.{key}" if name else key for key in own}
+    return found
+
+
 @torch.no_grad()
 def shaken(bench: Bench, model: Any, seed: int = 1) -> Any:
     """The model with noise on every trainable parameter, so that nothing decided here rests on a zero initialisation.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,9 @@ from repro.checks.registry import check, failed, not_run, passed
 from repro.checks.watch import kept, named_parameters, seed_all
 from repro.contract.bench import Bench, Tensors
 from repro.contract.components import location_of, parameters_of, persons_errors
+from repro.errors import ComponentError
 from repro.findings import Finding
+from repro.training.checkpoint import packed, unpacked
 
 EXAMPLES = 4  # of each real batch that updates are made with: the batches themselves are compared whole
 BEFORE, AFTER = 3, 3  # updates before and after the save
@@ -31,6 +32,7 @@ class Trajectory:
     parameters: list[dict[str, np.ndarray]] = field(default_factory=list)
     rates: list[list[float]] = field(default_factory=list)
     saved: bytes = b""
+    unsaved: str = ""  # what a checkpoint cannot hold, where there is such a thing
 
 
 def digest(tensor: torch.Tensor) -> np.ndarray:
@@ -105,11 +107,11 @@ class Session:
         if has_state(self.data):
             state["data"] = self.data.state_dict()
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save({part: packed(value, f"{part}.state_dict()") for part, value in state.items()}, buffer)
         return buffer.getvalue()
 
     def load(self, saved: bytes) -> None:
-        state = torch.load(io.BytesIO(saved), weights_only=True)
+        state = unpacked(torch.load(io.BytesIO(saved), weights_only=True))
         for name, module in self.bench.modules(self.model).items():
             module.load_state_dict(state["model"][name])
         self.training.load_state_dict(state["training"])
@@ -131,7 +133,10 @@ def unbroken(bench: Bench) -> Trajectory:
         trajectory.start = digests(session.parameters)
         session.run(BEFORE, trajectory)
         if has_state(session.training):
-            trajectory.saved = session.save()
+            try:
+                trajectory.saved = session.save()
+            except ComponentError as fault:
+                trajectory.unsaved = fault.message
         session.run(AFTER, trajectory)
         return trajectory
 
@@ -237,18 +242,20 @@ def resume(bench: Bench) -> Finding:
             observed=type(session.training).__name__,
             location=location_of(session.training.update),
         )
-    try:
-        session.load(whole.saved)
-    except pickle.UnpicklingError as cause:
+    if whole.unsaved:
+        part = whole.unsaved.partition(".")[0]
         return failed(
-            "a state_dict holds more than tensors and plain containers, so a checkpoint cannot be loaded safely",
-            expected="tensors, numbers, strings, lists, dicts (torch.load with weights_only=True)",
-            observed=str(cause).splitlines()[0][:200],
-            location=location_of(session.training.state_dict),
+            "a state_dict holds more than tensors, arrays and plain containers: a checkpoint cannot be loaded safely",
+            component=part,
+            expected="tensors, NumPy arrays, numbers, strings, and lists, tuples, sets or dicts of them",
+            observed=whole.unsaved.splitlines()[0],
+            location=location_of(session.model if part == "model" else getattr(session, part).state_dict),
             likely=(
-                "a whole object (optimiser, scheduler, NumPy generator) is put into state_dict instead of its state",
+                "a whole object (optimiser, scheduler, NumPy generator, deque) is put into state_dict instead of its "
+                "state",
             ),
         )
+    session.load(whole.saved)
     continued = Trajectory()
     session.stream = endless(session.data, session.model)
     session.run(AFTER, continued)
@@ -338,7 +345,7 @@ def not_taken_over(bench: Bench, saved: bytes, component: str = "training") -> l
     """
     session = Session(bench, bench.seed + 1)
     session.load(saved)
-    state = torch.load(io.BytesIO(saved), weights_only=True)[component]
+    state = unpacked(torch.load(io.BytesIO(saved), weights_only=True)[component])
     return different(state, getattr(session, component).state_dict(), "")
 
 
@@ -350,7 +357,9 @@ def different(a: Any, b: Any, path: str) -> list[str]:
         return [place for places in found for place in places]
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
         return [place for i, (x, y) in enumerate(zip(a, b, strict=True)) for place in different(x, y, f"{path}[{i}]")]
-    if torch.is_tensor(a) and torch.is_tensor(b):
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        same = np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc")
+    elif torch.is_tensor(a) and torch.is_tensor(b):
         same = a.shape == b.shape and bool(torch.equal(torch.nan_to_num(a), torch.nan_to_num(b.to(a))))
     else:
         same = bool(a == b) or (isinstance(a, float) and isinstance(b, float) and a != a and b != b)

@@ -328,6 +328,7 @@ def stub_terms(bench: Bench, model: Any, batch: dict[str, torch.Tensor]) -> dict
     """The names of the terms of each loss, from one real forward."""
     loss = bench.loss()
     with torch.no_grad():
+        batch = bench.with_noise_of_loss(model, batch)
         tensors = {**batch, **bench.forward(model, batch)}
         if not isinstance(loss, dict):
             return {"loss": list(bench.call_loss(tensors, loss))}

@@ -378,6 +378,20 @@ def with_gradient(gradients: Mapping[str, Any]) -> set[str]:
     return {name for name, size in sizes.items() if size > negligible}
 
 
+def taken(update: Update) -> dict[str, Any]:
+    """Of an update whose losses are several: the gradient of each parameter where its own optimiser takes it.
+
+    What a later backward leaves, as the generator's does in the discriminator, is another's. An optimiser that finds
+    nothing at all has lost its gradients: there, as without an optimiser, what the last backward left counts.
+    """
+    gradients: dict[str, Any] = {}
+    for step in update.steps:
+        moving = with_gradient(step.gradient)
+        if moving:
+            gradients |= {n: g for n, g in step.gradient.items() if n in moving or n not in gradients}
+    return {**update.left, **gradients}
+
+
 @check(phase="training", family="step", component="training")
 def all_parameters_updated(bench: Bench) -> Finding:
     """The optimiser holds every trainable parameter of this model; each with a gradient moves, frozen ones stay.
@@ -388,8 +402,8 @@ def all_parameters_updated(bench: Bench) -> Finding:
     """
     recording = watched(bench)
     moved = {name for update in recording.updates for name in changed(update)}
-    graded = {name for update in recording.updates for name in with_gradient(update.fresh or update.left)}
-    frozen_moved = sorted(moved & set(recording.frozen))
+    graded = {name for update in recording.updates for name in with_gradient(update.fresh or taken(update))}
+    frozen_moved = sorted(moved & set(recording.frozen) - recording.following)
     if frozen_moved:
         return failed(
             f"{len(frozen_moved)} frozen parameters move in an update: {', '.join(frozen_moved[:3])}",

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from repro.checks.modules import followers
 from repro.contract.bench import Bench, Tensors
 from repro.contract.components import location_of, parameters_of, persons_errors
 
@@ -87,6 +88,7 @@ class Watched:
     trainable: list[str]
     frozen: list[str]
     dims: dict[str, int] = field(default_factory=dict)  # number of axes of each parameter
+    following: set[str] = field(default_factory=set)  # frozen ones that are a copy of trainable ones at the start
 
     @property
     def steps(self) -> list[tuple[Update, Step]]:
@@ -109,6 +111,7 @@ class NoDropout(TorchFunctionMode):
         "feature_alpha_dropout",
         "dropout_",
     )
+    recurrent = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # between the layers of these, one kernel draws it
 
     def __enter__(self) -> NoDropout:
         original = self.original = checkpoint._checkpoint_without_reentrant_generator
@@ -141,6 +144,9 @@ class NoDropout(TorchFunctionMode):
                 args = (*args[:4], 0.0, *args[5:])
             else:
                 kwargs["dropout_p"] = 0.0
+        elif name in self.recurrent:
+            # … num_layers, dropout, train, …: the rate is the one float that is handed in
+            args = tuple(0.0 if isinstance(value, float) else value for value in args)
         return func(*args, **kwargs)
 
 
@@ -413,14 +419,20 @@ def same_weights(bench: Bench, model: torch.nn.Module) -> torch.nn.Module:
 
 
 def watch(
-    bench: Bench, updates: int = 4, n: int = EXAMPLES, factor: float = 1.0, dropout: bool = False, fixed: bool = False
+    bench: Bench,
+    updates: int = 4,
+    n: int = EXAMPLES,
+    factor: float = 1.0,
+    dropout: bool = False,
+    fixed: bool = False,
+    cleared: bool = False,
 ) -> Watched:
     """Watch `updates` calls of the person's `update`, each on another synthetic batch of `n` examples.
 
     The model is put into eval mode before each of them, as after an evaluation: `update` has to set the mode it needs.
     `factor` multiplies the total before backward, through the `backward` that is handed in. Dropout is off unless
     asked for, so that the gradient of the same batch can be computed a second time; `fixed` keeps the statistics of
-    batch normalisation as they are at the start.
+    batch normalisation as they are at the start, and `cleared` drops every gradient that is left before an update.
     """
     seed_all(bench.seed)
     model, loss = bench.model(), bench.loss()
@@ -438,6 +450,7 @@ def watch(
     inputs = set(parameters_of(modules["model"].forward)) if single else set()
     overheard = Overheard(loss) if single and weighs(bench, inputs) else None
     training = bench.training(model, overheard or loss, handed)
+    following = followers(modules)  # after `training` is built, which may copy and freeze a target network
     with ExitStack() as stack:
         stack.enter_context(bench.precision())
         if not dropout:
@@ -459,6 +472,9 @@ def watch(
                 overheard.calls.clear()
             for module in modules.values():
                 module.eval()
+            if cleared:
+                for parameter in parameters.values():
+                    parameter.grad = None
             with watching(update, parameters, modules), persons_errors(f"training: update {number} raised"):
                 update.returned = training.update(dict(update.batch))
             if overheard and start is not None and len(overheard.calls) == 1:
@@ -482,6 +498,7 @@ def watch(
         trainable=[name for name, p in parameters.items() if p.requires_grad],
         frozen=[name for name, p in parameters.items() if not p.requires_grad],
         dims={name: p.dim() for name, p in parameters.items()},
+        following=following,
     )
 
 

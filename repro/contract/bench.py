@@ -240,8 +240,26 @@ class Bench:
             )
         return dict(zip(names, values, strict=True))
 
+    def with_noise_of_loss(self, model: Any, batch: Mapping[str, torch.Tensor]) -> Tensors:
+        """The batch with the noise that a loss takes, as one that compares predicted noise with it; else as it is.
+
+        What the forward takes beside it is drawn too, in the order of its parameters and from PyTorch's generator, as
+        an update that draws them in this order does.
+        """
+        losses = self.loss()
+        parts = losses.values() if isinstance(losses, dict) else [losses]
+        taken = {name for part in parts for name in parameters_of(part)}
+        noise = [name for name in self.paper.noise() if name not in batch]
+        if not taken & set(noise):
+            return dict(batch)
+        forwards = [parameters_of(module.forward) for module in self.modules(model).values()]
+        needed = [n for f in forwards for n, p in f.items() if n in noise and (p.default is p.empty or n in taken)]
+        drawn = {n: self.draw(n, batch) for n in dict.fromkeys([*needed, *(n for n in noise if n in taken)])}
+        return {**batch, **{name: value for name, value in drawn.items() if value is not None}}
+
     def terms(self, model: Any, batch: Mapping[str, torch.Tensor], loss: Any = None) -> Tensors:
         """The loss terms of a batch: forward, then the loss."""
+        batch = self.with_noise_of_loss(model, batch)
         outputs = self.forward(model, batch)
         return self.call_loss({**batch, **outputs}, loss)
 

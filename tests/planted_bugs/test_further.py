@@ -15,7 +15,13 @@ from repro.findings import Outcome
 from .planting import OUTSIDE, Planted, planted_settings, settings_of
 from .suite import Case, gates, meet, written
 
-PAPERS = sorted(folder.name for folder in OUTSIDE.iterdir() if (folder / "conf").is_dir())
+#: Papers whose recurrent nets take longer than a few seconds.
+LONG = ("rnnlm", "translate")
+PAPERS = [
+    pytest.param(folder.name, marks=[pytest.mark.slow] if folder.name in LONG else [])
+    for folder in sorted(OUTSIDE.iterdir())
+    if (folder / "conf").is_dir()
+]
 
 
 def parameters(cases: list[Case]) -> list[Any]:
