@@ -132,12 +132,16 @@ def headlines(findings: list[Finding]) -> list[str]:
 
 
 def tables_of(findings: list[Finding]) -> dict[str, list[dict[str, Any]]]:
-    """Tables that checks made (lists of flat records in their details), by name, for the report."""
+    """Tables that checks made (lists of flat records in their details), by name, for the report.
+
+    Lines of several systems come into one table; each then begins with its system.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     for finding in findings:
+        of = {"system": finding.details["system"]} if finding.details.get("system") else {}
         for name, value in finding.details.items():
             if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
-                found.setdefault(name, []).extend(dict(entry) for entry in value)
+                found.setdefault(name, []).extend({**of, **entry} for entry in value)
     return found
 
 

@@ -60,7 +60,7 @@ def collect(folder: Path) -> tree.Report:
         panels=panels(reproduction, rows),
         pictures=tuple(pictures(folder, reproduction)),
         picture_faults=tuple(fault for one in reproduction if (fault := ProcessStore(one["folder"]).pictures[1])),
-        rates=rate_study(source),
+        rates=rate_study(source, config),
         effects=effects(source, verdict),
         audit=audit(phases, rows),
         phases=tuple(phase_of(entry) for entry in phases),
@@ -104,6 +104,11 @@ def number(value: Any) -> float | None:
     if isinstance(value, str):
         return NON_FINITE.get(value)
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def whole(value: Any) -> int | None:
+    amount = number(value)
+    return int(amount) if amount is not None and math.isfinite(amount) else None
 
 
 def pair(value: Any) -> tuple[float, float] | None:
@@ -426,7 +431,7 @@ def pictures(folder: Path, processes: Iterable[Mapping[str, Any]]) -> Iterable[t
 # ---- gauntlet ---------------------------------------------------------------------------------------------------
 
 
-def rate_study(source: Path | None) -> tree.RateStudy | None:
+def rate_study(source: Path | None, config: Mapping[str, Any]) -> tree.RateStudy | None:
     study = read_json(source / "studies" / "learning_rate.json") if source else None
     if study is None:
         return None
@@ -452,6 +457,8 @@ def rate_study(source: Path | None) -> tree.RateStudy | None:
         trials=tuple(sorted(trials, key=lambda trial: trial.rate)),
         usable=pair(study.get("usable")),
         paper=number(study.get("paper_value")),
+        updates=whole((study.get("definition") or {}).get("updates")),
+        full_updates=whole((config.get("reproduction") or {}).get("updates")),
     )
 
 

@@ -55,7 +55,9 @@ def audit(report: tree.Report, names: Names) -> Section | None:
         lede,
         tag("ul", cards, class_="cards") if cards else None,
         together,
-        fold(fragment("what was derived again and does not contradict ", tag("b", str(len(holding)))), table)
+        fold(
+            fragment("what was derived again and does not contradict ", tag("b", str(len(holding)))), table, paper=False
+        )
         if holding
         else None,
     )
@@ -274,7 +276,7 @@ def repeat(report: tree.Report, names: Names) -> Section:
         "How to repeat",
         None,
         tag("pre", shown, class_="command") if shown else None,
-        fold(fragment(tag("b", plural(len(more), "further command"))), tag("pre", more, class_="command"))
+        fold(fragment(tag("b", plural(len(more), "further command"))), tag("pre", more, class_="command"), paper=False)
         if more
         else None,
         tag(
@@ -297,4 +299,9 @@ def footer(report: tree.Report, names: Names) -> Markup:
         command("python -m repro report"),
         " from the files of the run; nothing on this page is loaded from elsewhere.",
     )
-    return tag("footer", parts, tag("p", made, class_="note"), id=names("section", "end"))
+    spared = (
+        "Not on paper: further commands, the numbers of figures, and the details of rows that were not run or whose "
+        "arithmetic the audit prints. report.html and report.json hold them."
+    )
+    ends = [tag("p", made, class_="note"), tag("p", spared, class_="note onpaper")]
+    return tag("footer", parts, ends, id=names("section", "end"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from repro.report import plots, strips, tree, words
@@ -39,12 +40,18 @@ def effect_row(
     )
     return tag(
         "div",
-        tag("div", tag("b", name), tag("small", detail) if detail else None),
+        tag("div", tag("b", name), tag("small", breakable(detail)) if detail else None),
         tag("div", cell, class_="c-strip"),
         tag("div", words.change(mean, like), " ", bounds, class_="n"),
         tag("div", why, class_="why"),
         class_="effect",
     )
+
+
+def breakable(text: str) -> Markup:
+    """Dotted keys and their values, which a line may break after a dot and before a value."""
+    parts = re.split(r"(?<=[.=])(?=\w)", text)
+    return fragment(parts[0], [(tag("wbr"), part) for part in parts[1:]])
 
 
 def effect_head(first: str, axis: Symmetric, unit: str, last: str) -> Markup:
@@ -183,7 +190,7 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         )
         if others
         else None,
-        fold("numbers of these figures", [numbers_table(panel) for panel in drawn]),
+        fold("numbers of these figures", [numbers_table(panel) for panel in drawn], paper=False),
         tag("p", note, class_="note"),
     )
 
@@ -305,11 +312,11 @@ def rates(report: tree.Report, names: Names) -> Section | None:
         lede = "No rate of the sweep learns in the updates it was given."
     if study.paper is None:
         lede += " The paper gives none."
-    legend = [
-        (drawing(14, tag("circle", class_="trial in", cx=7, cy=9, r="4.6")), "trial in the usable range"),
-        (drawing(14, tag("circle", class_="trial", cx=7, cy=9, r="4.6")), "trial outside"),
-        (drawing(30, tag("rect", class_="usable", x=0, y=0, width=30, height=18)), "usable range"),
-    ]
+    length = words.length_of_sweep(study)
+    filled = (drawing(14, tag("circle", class_="trial in", cx=7, cy=9, r="4.6")), "trial in the usable range")
+    hollow = (drawing(14, tag("circle", class_="trial", cx=7, cy=9, r="4.6")), "trial outside")
+    usable = (drawing(30, tag("rect", class_="usable", x=0, y=0, width=30, height=18)), "usable range")
+    legend = [filled, hollow, usable] if study.usable else [hollow]
     if lost:
         legend.append((drawing(16, plots.cross("8", "9")), "no value: diverged or failed; it has no height"))
     label = f"{study.objective} for {plural(len(study.trials), 'learning rate')}; {lede}"
@@ -338,6 +345,7 @@ def rates(report: tree.Report, names: Names) -> Section | None:
             plain_table(("Rate", "Value", "Trial"), listed, numeric=(1,), stack=False),
             class_="halves",
         ),
+        tag("p", length, class_="note") if length else None,
     )
 
 
@@ -397,7 +405,7 @@ def effects_block(report: tree.Report, metric: str) -> Markup:
     unit = f"change in {words.metric(metric)}" + (f"; complete: {significant(base)}" if base is not None else "")
     body: list[Content] = [effect_head("Changed", axis, unit, "the paper says")]
     for effect in effects:
-        name = capital(spoken_name(effect.name))
+        name = spoken_name(effect.name)
         heard = spoken(name, effect.mean, effect.interval, effect.differences)
         why = fragment(effect.says or "silent", tag("small", effect.missing) if effect.missing else None)
         body.append(

@@ -26,8 +26,9 @@ def pairs(entries: Iterable[tuple[str, Content]], class_: str = "pairs") -> Mark
     return tag("dl", [(tag("dt", name), tag("dd", value)) for name, value in entries if value], class_=class_)
 
 
-def fold(summary: Content, *content: Content, open_: bool = False) -> Markup:
-    return tag("details", tag("summary", summary), content, open=open_)
+def fold(summary: Content, *content: Content, open_: bool = False, paper: bool = True) -> Markup:
+    """Details behind a summary. In print they are open; without `paper` they are left out there, as the footer says."""
+    return tag("details", tag("summary", summary), content, open=open_, class_=None if paper else "screen")
 
 
 def plain_table(

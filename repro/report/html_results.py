@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import groupby
 
 from repro.report import strips, tree, words
@@ -129,7 +130,7 @@ def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason
         cells.append(tag("td", text, class_=f"n {name}", data_head=head, role="cell"))
     cells.append(tag("td", verdict_cell(row, "" if quiet else told), class_="c-verdict", role="cell"))
     kind = (" quiet said" if told else " quiet") if quiet else ""
-    details = folded(summary(row), provenance(row))
+    details = folded(summary(row), provenance(row), paper=row.verdict != "not_run")
     return fragment(
         tag("tr", cells, class_=f"row{kind}", id=names("row", row.id), role="row"),
         tag("tr", tag("td", details, colspan=8, role="cell"), class_=f"fold{kind}", role="row"),
@@ -141,10 +142,17 @@ def group_head(name: str, rows: list[tree.Row], axis: Symmetric | None, shared_r
     named = SIDES.get(directions.pop()) if sides and len(directions) == 1 else None
     drawn = strips.ticks(axis, sides=named) if axis is not None else None
     told = tag("small", shared_reason) if shared_reason else None
+    if drawn is None:  # nothing stands beside the name: the whole width is for what its rows share
+        return tag(
+            "tr",
+            tag("th", name, told, scope="rowgroup", role="rowheader", colspan=8),
+            class_="group",
+            role="row",
+        )
     return tag(
         "tr",
-        tag("th", name, scope="rowgroup", role="rowheader", colspan=1 if drawn else 2),
-        tag("td", drawn, class_="c-strip", role="cell") if drawn else None,
+        tag("th", name, scope="rowgroup", role="rowheader"),
+        tag("td", drawn, class_="c-strip", role="cell"),
         tag("td", colspan=5, class_="blank", role="cell"),
         tag("td", told, class_="c-verdict", role="cell"),
         class_="group",
@@ -153,9 +161,10 @@ def group_head(name: str, rows: list[tree.Row], axis: Symmetric | None, shared_r
 
 
 def shared(rows: list[tree.Row]) -> str:
-    """The reason that all rows of a group share that were not run: said once above them."""
-    reasons = [words.reason(row) for row in rows if row.verdict == "not_run"]
-    return reasons[0] if len(reasons) > 1 and len(set(reasons)) == 1 else ""
+    """The reason that most of the rows of a group share that were not run: said once, above them."""
+    reasons = Counter(words.reason(row) for row in rows if row.verdict == "not_run")
+    reason, times = max(reasons.items(), key=lambda item: item[1], default=("", 0))
+    return reason if times > 1 and 2 * times > sum(reasons.values()) else ""
 
 
 def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup:
@@ -194,8 +203,9 @@ def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup
             name = f"{name} · {unit[0]}"
         reason = shared(members)
         directions = " ".join(sorted({row.direction for row in members}))
+        spoken = next((row.reason for row in members if words.reason(row) == reason), "") if reason else ""
         body.append(
-            group_head(name, members, axis, reason, sides=axis is not None and f"{unit}{directions}" not in told)
+            group_head(name, members, axis, spoken, sides=axis is not None and f"{unit}{directions}" not in told)
         )
         if axis is not None:
             told.add(f"{unit}{directions}")
@@ -223,7 +233,7 @@ def results(report: tree.Report, names: Names) -> Section:
             "inside the band or outside it."
         )
     else:
-        lede = "None was measured at this scale. Each row says what would run it; what was tried smaller stands apart."
+        lede = "None was measured in this run. Each row says what would run it; what was tried elsewhere stands apart."
     level = words.level(rows)
     legend = key(
         (key_band(), "printed number and tolerance"),
@@ -288,7 +298,7 @@ def facts(report: tree.Report, names: Names) -> Section | None:
         )
     ]
     for row in rows:
-        unit = tag("small", row.unit) if row.unit else None
+        unit = tag("small", row.unit) if row.unit and row.unit not in row.label else None
         body.append(
             tag(
                 "div",
@@ -305,7 +315,8 @@ def facts(report: tree.Report, names: Names) -> Section | None:
                 id=names("row", row.id),
             )
         )
-        body.append(folded(summary(row), provenance(row)))
+        # the arithmetic of a contradiction stands once on paper, in the audit
+        body.append(folded(summary(row), provenance(row), paper=row.verdict not in ("not_run", "paper_inconsistent")))
     lede = (
         f"{holds} of {plural(len(rows), 'fact')} {'holds' if len(rows) == 1 else 'hold'}. Facts follow from the paper "
         "by arithmetic or by counting; they are never among the printed results."
@@ -362,7 +373,7 @@ def analogues(report: tree.Report, names: Names) -> Section | None:
                 id=names("row", row.id),
             )
         )
-        body.append(folded(summary(row), provenance(row)))
+        body.append(folded(summary(row), provenance(row), paper=row.verdict != "not_run"))
     head = tag(
         "div",
         tag("div", "The paper claims"),
@@ -380,4 +391,6 @@ def analogues(report: tree.Report, names: Names) -> Section | None:
         f"These claims were tried on {smaller}, not on what the paper used. They are decided here and count for no "
         "printed result above."
     )
+    if all(row.verdict == "not_run" for row in rows):
+        lede = f"None of these was trained in this run: claims to try on {smaller}, which count for no printed result."
     return section(names, "Tried in another setting", lede, tag("div", head, body, class_="effects"), class_="apart")

@@ -19,6 +19,11 @@ SHAPES = {
 }
 
 
+FIRST_COMMANDS = 6
+#: Characters of a failed check; the trace of an error can be long, and report.html has the whole.
+MOST_SAID = 400
+
+
 def render(report: tree.Report) -> str:
     top = report.header
     parts = [f"### {text(words.first_sentence(report))}"]
@@ -44,14 +49,19 @@ def render(report: tree.Report) -> str:
     if done:
         parts.append(rows_table(done))
     if rest:
-        parts.append(folded(f"{plural(len(rest), 'printed result')} not run", rows_table(rest)))
+        parts.append(folded(f"{plural(len(rest), 'printed result')} not run", not_run(rest)))
     if report.facts:
         parts.append(
             folded(f"{plural(len(report.facts), 'fact')}: {words.counted(report.facts)}", rows_table(report.facts))
         )
     if report.analogues:
-        parts.append("Tried in another setting, counted for no printed result:")
-        parts.append(rows_table(report.analogues))
+        tried = tuple(row for row in report.analogues if row.verdict != "not_run")
+        left = tuple(row for row in report.analogues if row.verdict == "not_run")
+        if tried:
+            parts.append("Tried in another setting, counted for no printed result:")
+            parts.append(rows_table(tried))
+        if left:
+            parts.append(folded(f"{plural(len(left), 'claim')} for another setting not run", not_run(left)))
     for gap in report.gaps:
         lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
         for cause in gap.causes:
@@ -73,7 +83,7 @@ def render(report: tree.Report) -> str:
         low, high = map(significant, report.rates.usable)
         inside = "" if report.rates.paper is None else f"; the paper uses {significant(report.rates.paper)}"
         learn = f"Only the learning rate {low} learns" if low == high else f"Learning rates from {low} to {high} learn"
-        parts.append(f"{learn}{inside}.")
+        parts.append(" ".join(filter(None, (f"{learn}{inside}.", words.length_of_sweep(report.rates)))))
     if report.phases:
         lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
         for phase in report.phases:
@@ -81,7 +91,10 @@ def render(report: tree.Report) -> str:
             lines.append(f"| {phase.name} | {counts} | {duration(phase.seconds)} | {text(phase.summary)} |")
         parts.append(folded(words.gates_sentence(report), "\n".join(lines)))
     if report.commands:
-        fence = code("\n".join(f"# {one.gives}\n{one.command}" for one in report.commands))
+        fence = code("\n".join(f"# {one.gives}\n{one.command}" for one in report.commands[:FIRST_COMMANDS]))
+        more = len(report.commands) - FIRST_COMMANDS
+        if more > 0:
+            fence += f"\n\n{plural(more, 'further command')} in report.html and report.json."
         parts.append(folded("How to repeat", fence))
     return "\n\n".join(parts) + "\n"
 
@@ -96,15 +109,31 @@ def failures(report: tree.Report) -> list[str]:
                     f"Expected {check.expected}, observed {check.observed}." if check.expected or check.observed else ""
                 )
                 where = f"{check.location}." if check.location else ""
-                told = text(" ".join(filter(None, (f"{check.outcome}: {check.summary}.", seen, where))))
-                found.append(f"- **{text(phase.name)}, {text(check.check)}** {told}")
+                told = " ".join(filter(None, (f"{check.outcome}: {check.summary}.", seen, where)))
+                found.append(f"- **{text(phase.name)}, {text(check.check)}** {text(words.clip(told, MOST_SAID))}")
     return ["\n".join(found)] if found else []
+
+
+def not_run(rows: tuple[tree.Row, ...]) -> str:
+    """Rows that were not run, by the reason that they share, each with what the paper prints."""
+    by_reason: dict[str, list[tree.Row]] = {}
+    for row in rows:
+        by_reason.setdefault(row.reason or "no reason was recorded", []).append(row)
+    lines = []
+    for reason, members in by_reason.items():
+        named = [f"{name_of(row)} ({row.printed})" if row.printed else name_of(row) for row in members]
+        lines.append(f"- {text(reason)}: {text('; '.join(named))}")
+    return "\n".join(lines)
+
+
+def name_of(row: tree.Row) -> str:
+    return f"{row.label}, {row.group}" if row.group and row.group not in row.label else row.label
 
 
 def rows_table(rows: tuple[tree.Row, ...]) -> str:
     lines = ["| row | paper | ours | interval | tolerance | n | verdict |", "|---|--:|--:|---|--:|--:|---|"]
     for row in rows:
-        name = f"{row.label}, {row.group}" if row.group and row.group not in row.label else row.label
+        name = name_of(row)
         why = words.reason(row)
         edits = "".join(f"; edited: {field} {before} → {now}" for field, before, now in row.edits)
         verdict = (
@@ -122,7 +151,9 @@ def rows_table(rows: tuple[tree.Row, ...]) -> str:
             str(row.n or "–"),
             verdict,
         )
-        lines.append("| " + " | ".join(text(cell) for cell in cells) + " |")
+        # numbers do not break over lines, however narrow their column
+        shown = [text(cell).replace(" ", "\u00a0") if 0 < place < 6 else text(cell) for place, cell in enumerate(cells)]
+        lines.append("| " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
 
@@ -135,6 +166,7 @@ def text(value: str) -> str:
     value = UNPRINTABLE.sub("\ufffd", value)
     value = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     value = re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", value)
+    value = re.sub(r"@(?=\w)", "@<!-- -->", value)  # a name in a pull request would call its owner
     return re.sub(r"\s+", " ", value).strip()
 
 

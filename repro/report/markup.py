@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 #: Elements without content; SVG shapes are written the same way, which HTML parsers accept inside <svg>.
-VOID = frozenset({"meta", "link", "br", "col", "img"})
+VOID = frozenset({"meta", "link", "br", "wbr", "col", "img"})
 SHAPES = frozenset({"circle", "line", "path", "rect", "use", "polygon"})
 #: What HTML forbids even as a character reference, and the marks that turn the direction of the text around them.
 UNPRINTABLE = re.compile(

@@ -141,13 +141,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class RateStudy:
-    """The learning-rate sweep: usable range as (low, high), the paper's choice, what was minimised."""
+    """The learning-rate sweep: usable range as (low, high), the paper's choice, what was minimised.
+
+    `updates` of each trial, and of the full training that the rate is for; None where a study does not say.
+    """
 
     objective: str
     direction: str
     trials: tuple[Trial, ...]
     usable: tuple[float, float] | None
     paper: float | None
+    updates: int | None = None
+    full_updates: int | None = None
 
 
 @dataclass(frozen=True)

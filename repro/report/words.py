@@ -6,7 +6,7 @@ import shlex
 
 from repro.findings import SYMPTOMS
 from repro.report import tree
-from repro.report.numbers import Style, decimal, percent, plural
+from repro.report.numbers import Style, count, decimal, percent, plural
 
 SHORT = 120  # characters of a reason beside a verdict
 
@@ -20,6 +20,23 @@ EXIT_CODES = {
     130: "interrupted; the same command resumes",
     143: "terminated; the same command resumes",
 }
+
+
+def length_of_sweep(study: tree.RateStudy) -> str:
+    """How long the trials of a learning-rate sweep were, beside the training that the rate is for; "" if not known."""
+    if study.updates is None:
+        return ""
+    told = f"Each trial trained {plural(study.updates, 'update')}"
+    full = study.full_updates
+    if full is None:
+        return f"{told}."
+    if study.updates >= full:
+        return f"{told}, the full training {count(full)}."
+    part = f"{100 * study.updates / full:.2g} % of the full training’s {count(full)}"
+    return (
+        f"{told}, {part}. So short a sweep favours high rates: they fall fastest at first, and may end worse or "
+        "diverge later."
+    )
 
 
 def first_sentence(report: tree.Report) -> str:
@@ -50,7 +67,11 @@ def counted(rows: tuple[tree.Row, ...]) -> str:
 
 
 def style(row: tree.Row) -> Style:
-    return Style.of(row.printed, row.paper)
+    """How the paper writes the row's number; a claim without one is written as its size needs."""
+    if row.printed or row.ours is None:
+        return Style.of(row.printed, row.paper)
+    size = max(abs(value) for value in (row.ours, *(row.interval or ())) if value is not None)
+    return Style(decimals=0 if size >= 10 else 1 if size >= 0.995 else 2)
 
 
 def ours(row: tree.Row) -> str:
@@ -82,8 +103,8 @@ def tolerance(row: tree.Row) -> str:
         return "–"
     if row.tolerance == 0:
         return "exact"
-    shown = style(row)
-    return "±" + shown.show(row.tolerance, suffix=False)
+    text = style(row).show(row.tolerance, suffix=False)
+    return "±" + (text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text)
 
 
 def reason(row: tree.Row) -> str:
@@ -171,7 +192,8 @@ def gates_sentence(report: tree.Report) -> str:
     total = sum(phase.questions for phase in report.phases)
     if total:
         answered = sum(phase.answered for phase in report.phases)
-        text += f" {answered} of {plural(total, 'checkpoint question')} {'is' if answered == 1 else 'are'} answered."
+        verb = "is" if 1 in (answered, total) else "are"
+        text += f" {answered} of {plural(total, 'checkpoint question')} {verb} answered."
     return text
 
 

@@ -117,13 +117,17 @@ def test_summaries_lie_on_no_other_text(browser: Chromium, reports: dict[str, Pa
     assert page.evaluate(covered) == []
 
 
-def test_print_opens_every_fold(browser: Chromium, reports: dict[str, Path], tmp_path: Path) -> None:
+def test_print_opens_the_folds_that_are_for_paper(browser: Chromium, reports: dict[str, Path], tmp_path: Path) -> None:
     page = opened(browser, reports["gallery"], 1400)
     page.media("print")
-    # an animation is not for paper: its frames stand beside it
+    # an animation is not for paper: its frames stand beside it; what else is left out, the last line says
     content = "[...document.querySelectorAll('details > :not(summary)')].filter(e => !e.closest('.moving'))"
-    assert page.evaluate(f"{content}.filter(e => !e.offsetHeight).length") == 0
-    assert page.evaluate(f"{content}.length") > 20
+    shown = f"{content}.filter(e => !e.closest('.screen'))"
+    assert page.evaluate(f"{shown}.filter(e => !e.offsetHeight).length") == 0
+    assert page.evaluate(f"{shown}.length") > 20
+    assert page.evaluate(f"{content}.filter(e => e.closest('.screen') && e.offsetHeight).length") == 0
+    assert page.evaluate("document.querySelectorAll('.screen').length") > 2
+    assert page.evaluate("document.querySelector('.onpaper').offsetHeight") > 0
     assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert page.pdf(tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 

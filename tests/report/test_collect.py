@@ -29,6 +29,7 @@ def test_the_transformer_on_a_laptop(transformer: Path) -> None:
     assert report.rates is not None and len(report.rates.trials) == 9
     assert [trial.rate for trial in report.rates.trials if trial.value is None] == [0.1]
     assert (report.rates.usable, report.rates.paper) == ((3.16e-4, 3.16e-2), 6.99e-4)
+    assert (report.rates.updates, report.rates.full_updates) == (60, 2000)
     assert report.seeds == (0, 1, 2)
     assert len(report.phases) == 8 and not report.left_out
     assert "96 P100-hours" in report.commands[1].gives

@@ -47,6 +47,23 @@ def test_a_tolerance_stricter_than_the_papers_error_is_said_beside_the_verdict()
     assert said not in html.render(report_of(measured((90.0, 90.4))))
 
 
+@pytest.mark.parametrize(
+    ("updates", "full", "says"),
+    [
+        (60, 2000, "Each trial trained 60 updates, 3 % of the full training’s 2,000. So short a sweep favours high"),
+        (80, 6000, "80 updates, 1.3 % of the full training’s 6,000."),
+        (400, 400, "Each trial trained 400 updates, the full training 400."),
+        (60, None, "Each trial trained 60 updates."),
+    ],
+)
+def test_a_sweep_says_how_short_it_was(updates: int, full: int | None, says: str, transformer: Path) -> None:
+    report = collect(transformer)
+    assert report.rates is not None
+    report = replace(report, rates=replace(report.rates, updates=updates, full_updates=full))
+    assert says in read(html.render(report)).text() and says in markdown.render(report)
+    assert ("favours high rates" in markdown.render(report)) == (full is not None and updates < full)
+
+
 def test_markdown_says_the_sentence_first_and_every_row(gallery: Path) -> None:
     report = collect(gallery)
     text = markdown.render(report)
@@ -56,6 +73,23 @@ def test_markdown_says_the_sentence_first_and_every_row(gallery: Path) -> None:
     )
     assert text.count("<details>") == text.count("</details>")
     assert all(markdown.text(row.label) in text for row in report.results)
+
+
+def test_markdown_says_once_why_rows_were_not_run() -> None:
+    reason = "not built here: " + "scores are normalised by a scale that is not printed, " * 4
+    blank = measured((), verdict="not_run", reason=reason)
+    rows = [replace(blank, id=f"r{n}", label=f"row {n}", printed=f"0.{n}") for n in range(9)]
+    text = markdown.render(replace(report_of(*rows), commands=tuple(tree.Command(f"c{n}", "x") for n in range(9))))
+    assert text.count("not built here") == 1 and all(f"row {n} (0.{n})" in text for n in range(9))
+    assert "| row |" not in text  # nothing was measured
+    assert "\nc5\n" in text and "\nc6" not in text and "3 further commands in report.html" in text
+
+
+def test_markdown_calls_nobody_and_shortens_what_failed() -> None:
+    failed = tree.Check("causal", "decoder", "error", "@someone wrote " + "a long trace " * 90)
+    report = replace(report_of(), phases=(tree.Phase("model", "failed", "", (failed,), 1.0, ""),))
+    [line] = [line for line in markdown.render(report).splitlines() if line.startswith("- **model, causal**")]
+    assert "@<!-- -->someone" in line and len(line) < 500 and line.endswith("…")
 
 
 def test_markdown_keeps_user_text_in_its_cell() -> None:
