@@ -2,9 +2,10 @@
 
 Without run=… it takes the run touched last. The exit code is that of the run's verdict.
 
-runs=[a,b,…] puts the seeds of several runs together and judges them as one; what ran another configuration or other
-code is left out and named. against=<run> compares run=<run> with it, row by row. record=<row> writes the curve of an
-accepted run into the paper's reference table: the id of a row, or split.metric such as validation.loss.
+runs=[a,b,…] puts the seeds of several runs together and judges them as one, or runs of several tasks (environments)
+side by side; what ran another configuration or other code is left out and named. against=<run> compares run=<run> with
+it, row by row. record=<row> writes the curve of an accepted run into the paper's reference table: the id of a row, or
+split.metric such as validation.loss.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ EXAMPLES = (
     "report run=3f9a1c",
     "report run=runs/transformer/3f9a1c0b12ab --json",
     "report paper=transformer 'runs=[3f9a1c,/scratch/node2/runs/transformer/3f9a1c0b12ab]'",
+    "report paper=ppo 'runs=[3f9a1c,77be02,c2bd55]'",
     "report run=3f9a1c against=77be02",
     "report run=3f9a1c record=validation.loss",
 )

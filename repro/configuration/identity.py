@@ -35,6 +35,8 @@ EXCLUDED = (
     "paper.tricky_parts",
     "paper.deviations",
     "paper.compute",
+    "paper.steps",  # how results are drawn and put side by side
+    "paper.tasks",
     "type.questions",
     "type.generic.questions",
     "reproduction.systems",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from repro.arithmetic import Expression, ExpressionError
+from repro.arithmetic import Expression, ExpressionError, evaluate
 from repro.errors import ConfigError
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64")
@@ -189,6 +189,38 @@ def schedule_faults(section: Mapping[str, Any] | None) -> list[str]:
                 f"schedule.{key}: {text!r} uses {', '.join(lacking)}; "
                 f"known are {', '.join(sorted(known))}: give the value under schedule.names"
             )
+    return faults
+
+
+def steps_faults(section: Any) -> list[str]:
+    """What is wrong with `paper.steps`, the axis that trajectories are drawn over."""
+    if section is None:
+        return []
+    need = "{unit: environment steps, per_update: <an expression>, names: {…}}"
+    if not isinstance(section, Mapping) or not section.get("unit") or section.get("per_update") is None:
+        return [f"paper.steps: got {section!r}, need {need}"]
+    try:
+        size = evaluate(str(section["per_update"]), section.get("names") or {})
+    except ExpressionError as wrong:
+        return [f"paper.steps.per_update: {wrong}"]
+    return [] if size > 0 else [f"paper.steps.per_update: is {size:g}, need more than 0"]
+
+
+def tasks_faults(section: Any, settings: Mapping[str, Any]) -> list[str]:
+    """What is wrong with `paper.tasks`: `by` must name a setting."""
+    if section is None:
+        return []
+    if not isinstance(section, Mapping) or not isinstance(section.get("by"), str):
+        return [f"paper.tasks: got {section!r}, need {{by: data.environment, settings: [dataset]}}"]
+    value: Any = settings
+    for part in section["by"].split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    faults = (
+        [] if isinstance(value, str) else [f"paper.tasks.by: {section['by']} is {value!r}, need a setting with text"]
+    )
+    listed = section.get("settings") or []
+    if not isinstance(listed, list | tuple) or not all(isinstance(key, str) for key in listed):
+        faults.append(f"paper.tasks.settings: got {listed!r}, need a list of dotted keys, for example [dataset]")
     return faults
 
 

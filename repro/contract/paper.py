@@ -55,6 +55,8 @@ class Paper:
             if not isinstance(settings.get(section) or {}, Mapping):
                 faults.append(f"{section}: got {settings[section]!r}, need a mapping")
         faults += declarations.schedule_faults(settings.get("schedule"))
+        faults += declarations.steps_faults(about.get("steps"))
+        faults += declarations.tasks_faults(about.get("tasks"), settings)
         declarations.raise_all(faults, f"conf/paper/{about.get('name', '?')}.yaml")
         return cls(
             name=str(about.get("name", "")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def register_table(context: PhaseContext) -> None:
             "hash": context.table.hash,
             "source_fingerprint": source_fingerprint(context.paper),
             "records": [record_json(record) for record in context.table.records],
+            "tasks": asdict(context.table.tasks) if context.table.tasks else {},
             "reproduction": dict(context.settings["reproduction"]),
         }
     )

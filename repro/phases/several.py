@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ def together(
 ) -> tuple[RunFolder, Judged, tuple[Excluded, ...]]:
     """Put the seeds of `folders` into one run folder and judge them; what the first folder ran decides what fits.
 
+    Runs of several tasks of a paper are put side by side instead (see `repro.phases.tasks`).
+
     Raises:
         ConfigError: fewer than two folders, or folders of another paper than `paper`.
         ReproError: nothing was trained in the first.
@@ -81,22 +83,32 @@ def together(
             f"Run {lead.folder.run_id} has trained nothing yet, so nothing can be put together with it.",
             "Name a run with seeds first.",
         )
+    from repro.phases import tasks
+
+    rule = tasks.rule_of(lead.settings)
+    if rule is not None and len({rule.task(one.settings) for one in members}) > 1:
+        return tasks.side_by_side(members, rule, runs_folder)
     used, excluded = fitting(members)
-    target = make_folder(used, runs_folder)
+    target = make_folder(used, runs_folder, folder_name("several", used))
     excluded += copy_seeds(used, target)
     judged = judge_run(as_judged(target, lead.settings))
+    if len(used) == 1:
+        judged = replace(judged, sentences=(*judged.sentences, f"Nothing was put together: only {named(lead)} fits."))
     record = {**judged.to_json(), "excluded": [vars(one) for one in excluded]}
     target.write_verdict(record)
     return target, judged, tuple(excluded)
 
 
-def fitting(members: Sequence[Member]) -> tuple[list[Member], list[Excluded]]:
-    """The members that ran what the first one ran, and the others with what differs."""
+def fitting(members: Sequence[Member], but: Sequence[str] = ()) -> tuple[list[Member], list[Excluded]]:
+    """The members that ran what the first one ran, and the others with what differs.
+
+    Settings at or below one of the dotted keys in `but` may differ.
+    """
     lead, used, excluded = members[0], [members[0]], []
     for one in members[1:]:
         contains = f"{len(one.folder.processes(kind='reproduction'))} seeds"
         mine, theirs = lead.identity, one.identity
-        differ = sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key))
+        differ = sorted(key for key in {*mine, *theirs} if mine.get(key) != theirs.get(key) and not below(key, but))
         if differ:
             shown = ", ".join(
                 f"{key}={theirs.get(key, 'absent')} instead of {mine.get(key, 'absent')}"
@@ -114,19 +126,36 @@ def fitting(members: Sequence[Member]) -> tuple[list[Member], list[Excluded]]:
     return used, excluded
 
 
+def below(key: str, prefixes: Sequence[str]) -> bool:
+    return any(key == one or key.startswith(f"{one}.") for one in prefixes)
+
+
 def named(one: Member) -> str:
     return f"run {one.folder.root}"
 
 
-def make_folder(used: Sequence[Member], runs_folder: Path) -> RunFolder:
-    """The run folder of these members together, emptied of what an earlier call put there."""
+def folder_name(kind: str, used: Sequence[Member]) -> str:
+    """The same for the same runs in any order: several-1f3c90ab."""
+    return f"{kind}-{hashlib.sha256(chr(10).join(roots_of(used)).encode()).hexdigest()[:8]}"
+
+
+def roots_of(used: Sequence[Member]) -> list[str]:
+    return sorted(str(one.folder.root.resolve()) for one in used)
+
+
+def described(used: Sequence[Member]) -> dict[str, Any]:
+    """run.json of these members together, after the first one's."""
     lead = used[0]
-    roots = sorted(str(one.folder.root.resolve()) for one in used)
-    name = "several-" + hashlib.sha256("\n".join(roots).encode()).hexdigest()[:8]
     about = lead.folder.description
     description = {key: value for key, value in about.items() if key not in ("run", "paper", "format")}
     command = f"python -m repro report paper={lead.folder.paper} 'runs=[{','.join(str(o.folder.root) for o in used)}]'"
-    description |= {"command": command, "together": roots}
+    return description | {"command": command, "together": roots_of(used)}
+
+
+def make_folder(used: Sequence[Member], runs_folder: Path, name: str) -> RunFolder:
+    """The run folder of these members together, emptied of what an earlier call put there."""
+    lead = used[0]
+    description = described(used)
     target = RunFolder.create(runs_folder, lead.folder.paper, name, description, lead.folder.config_text)
     with target.lock():
         for old in ("code", "evidence"):

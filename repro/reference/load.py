@@ -22,6 +22,7 @@ from repro.reference.schema import (
     SETTINGS,
     SPREADS,
     TOLERANCES,
+    Anchor,
     Assumption,
     Claim,
     Derivation,
@@ -33,6 +34,8 @@ from repro.reference.schema import (
     Spread,
     Statement,
     Table,
+    Task,
+    Tasks,
     Tolerance,
 )
 
@@ -48,7 +51,7 @@ RECORD_KEYS = (
     "confirmed", "system", "requires", "tolerance", "fact", "claim", "derivation", "alternatives", "also_stated",
     "points", "compute", "note",
 )  # fmt: skip
-TABLE_KEYS = ("paper", "version", "templates", "derivations", "records", "consistency")
+TABLE_KEYS = ("paper", "version", "templates", "derivations", "records", "consistency", "tasks")
 
 
 def load_table(path: str | Path) -> Table:
@@ -548,6 +551,55 @@ class Reader:
             return None
         return Group(id, ids, assumption, self.optional(entries, "text", path, self.text, ""))
 
+    def tasks(self, node: Located, path: str, records: dict[str, Record]) -> Tasks | None:
+        needed = ("metric", "split", "direction", "scores")
+        entries = self.entries(node, path, needed, needed)
+        if entries is None:
+            return None
+        metric = self.text(entries["metric"], f"{path}.metric") or ""
+        scores = entries["scores"]
+        if not isinstance(scores.value, dict):
+            return self.fault(scores.line, f"{path}.scores", f"got {shown(scores)}, need a mapping from task to scale")
+        found = [self.task(task, part, f"{path}.scores.{task}", metric, records) for task, part in scores.value.items()]
+        return Tasks(
+            metric,
+            self.text(entries["split"], f"{path}.split") or "",
+            self.choice(DIRECTIONS)(entries["direction"], f"{path}.direction") or "",
+            tuple(task for task in found if task is not None),
+        )
+
+    def task(self, name: str, node: Located, path: str, metric: str, records: dict[str, Record]) -> Task | None:
+        entries = self.entries(node, path, ("low", "high"), ("low", "high"))
+        if entries is None:
+            return None
+        low, high = (self.anchor(entries[end], f"{path}.{end}", metric, records) for end in ("low", "high"))
+        return None if low is None or high is None else Task(name, low, high)
+
+    def anchor(self, node: Located, path: str, metric: str, records: dict[str, Record]) -> Anchor | None:
+        """{value, source}, or {record}: the printed number of a record of the same metric."""
+        known = ("value", "source", "record")
+        borrowed = isinstance(node.value, dict) and "record" in node.value
+        entries = self.entries(node, path, known, ("record",) if borrowed else ("value", "source"))
+        if entries is None:
+            return None
+        if not borrowed:
+            printed = self.printed(entries["value"], f"{path}.value")
+            source = self.text(entries["source"], f"{path}.source")
+            return None if printed is None or source is None else Anchor(printed, source)
+        id = entries["record"].text
+        record = records.get(id)
+        if len(entries) > 1:
+            return self.fault(node.line, path, "a record brings its value and source; give nothing else")
+        if record is None or record.printed is None:
+            return self.fault(entries["record"].line, f"{path}.record", f"{id!r} is no record with a value")
+        if record.metric != metric:
+            return self.fault(
+                entries["record"].line,
+                f"{path}.record",
+                f"{id} is of {record.metric or 'no metric'}, the tasks are of {metric}",
+            )
+        return Anchor(record.printed, f"{record.group}, {record.where}", id)
+
     def table(self, root: Located, name: str) -> Table | None:
         entries = self.entries(root, "", TABLE_KEYS, ("paper", "records"))
         if entries is None:
@@ -573,9 +625,10 @@ class Reader:
             for id, node in entries["consistency"].value.items():
                 group = self.group(id, node, f"consistency.{id}", records)
                 groups += [group] if group else []
+        tasks = self.tasks(entries["tasks"], "tasks", records) if whole and "tasks" in entries else None
         paper = self.optional(entries, "paper", "", self.text, "")
         version = self.optional(entries, "version", "", self.text, "")
-        return Table(paper, tuple(records.values()), tuple(groups), version, name)
+        return Table(paper, tuple(records.values()), tuple(groups), version, name, tasks)
 
 
 #: What to write where a key is missing.
@@ -595,4 +648,8 @@ MISSING: dict[str, str] = {
     "fact": "a fact needs a derivation, or the name of what to measure in the code",
     "paper": "name the paper as conf/paper/<name>.yaml does",
     "records": "give a mapping from id to record",
+    "scores": "give a mapping from task to {low: …, high: …}",
+    "low": "give the score that becomes 0, {value: …, source: …}",
+    "high": "give the score that becomes 1, {value: …, source: …} or {record: …}",
+    "source": "say where the score comes from",
 }

@@ -219,6 +219,38 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """One end of a task's scale: a score as printed and where it comes from; `record` where it is a record's number."""
+
+    printed: Printed
+    source: str
+    record: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Between which scores a task is measured: `low` becomes 0 (a random policy), `high` 1 (a documented result)."""
+
+    name: str
+    low: Anchor
+    high: Anchor
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """What runs of different tasks are compared in: one metric on one split, and a scale for each task."""
+
+    metric: str
+    split: str
+    direction: str
+    scores: tuple[Task, ...] = ()
+
+    def of(self, name: str) -> Task | None:
+        """The scale of the task called `name`; None where the table has none."""
+        return next((task for task in self.scores if task.name == name), None)
+
+
+@dataclass(frozen=True)
 class Table:
     """All reference numbers of one paper. `hash` is the registered identity: it ignores layout, comments and lines."""
 
@@ -227,6 +259,7 @@ class Table:
     groups: tuple[Group, ...] = ()
     version: str = ""
     path: str = ""
+    tasks: Tasks | None = None
 
     @property
     def hash(self) -> str:
@@ -241,6 +274,8 @@ class Table:
             "records": [record_json(record) for record in sorted(self.records, key=lambda r: r.id)],
             "groups": [asdict(group) for group in sorted(self.groups, key=lambda g: g.id)],
         }
+        if self.tasks is not None:
+            content["tasks"] = asdict(self.tasks)
         return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
     def record(self, id: str) -> Record:

@@ -7,11 +7,14 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from repro.arithmetic import evaluate
 from repro.errors import ReproError
 from repro.report import tree
 from repro.report.numbers import significant
+from repro.report.tasks import tasks_of
 from repro.session.keep import read as read_pages
 from repro.tracking.files import read_json
 from repro.tracking.run_folder import RunFolder
@@ -57,7 +60,7 @@ def collect(folder: Path) -> tree.Report:
         sentences=tuple(verdict.get("sentences") or filter(None, [verdict.get("sentence", "")])),
         rows=rows,
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
-        panels=panels(reproduction, rows),
+        panels=panels(reproduction, rows, section(section(config, "paper"), "steps")),
         pictures=tuple(pictures(folder, reproduction)),
         picture_faults=tuple(fault for one in reproduction if (fault := ProcessStore(one["folder"]).pictures[1])),
         rates=rate_study(source, config),
@@ -76,6 +79,7 @@ def collect(folder: Path) -> tree.Report:
             key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered
         },
         source=source.name if source else "",
+        tasks=tasks_of(folder, verdict),
         sessions=tuple(read_pages(folder)),
     )
 
@@ -319,8 +323,18 @@ def thin(updates: list[int], most: int = MOST_POINTS) -> list[int]:
     return [updates[round(place * step)] for place in range(most)]
 
 
-def panels(processes: list[dict[str, Any]], rows: tuple[tree.Row, ...]) -> tuple[tree.Panel, ...]:
+def axis_of(steps: Mapping[str, Any]) -> tuple[str, float]:
+    """What trajectories are drawn over and how much of it an update is, as `paper.steps` of a configuration says."""
+    if not steps:
+        return "updates", 1.0
+    return str(steps["unit"]), float(evaluate(str(steps["per_update"]), steps.get("names") or {}))
+
+
+def panels(
+    processes: list[dict[str, Any]], rows: tuple[tree.Row, ...], steps: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[tree.Panel, ...]:
     """One panel for each metric, split and system of the reproduction: evaluation first, then losses, then the rest."""
+    unit, per_update = axis_of(steps)
     seeds: dict[tuple[str, str, str], list[tuple[dict[str, Any], dict[int, float]]]] = {}
     for process in processes:
         for (split, metric), values in trajectory(process["folder"]).items():
@@ -351,9 +365,9 @@ def panels(processes: list[dict[str, Any]], rows: tuple[tree.Row, ...]) -> tuple
         printed = tuple(
             (one.where or one.group or "paper", one.paper, one.tolerance)
             for one in about
-            if one.counted and one.paper is not None and one.n
+            if one.counted and one.paper is not None and one.n and (split != "train" or one.split == "train")
         )
-        if len(printed) > 2 or split == "train":  # many lines: none would say whose it is
+        if len(printed) > 2:  # many lines: none would say whose it is
             printed = ()
         curve = next((one for one in about if one.kind == "curve" and one.split == split and one.n), None)
         result.append(
@@ -366,17 +380,23 @@ def panels(processes: list[dict[str, Any]], rows: tuple[tree.Row, ...]) -> tuple
                 system,
                 curve.points if curve else (),
                 ("printed in the paper" if curve.counted else "recorded from a run of ours") if curve else "",
+                unit,
+                per_update,
+                any(one.counted and one.split == split for one in about),
+                about[0].direction if about else "",
             )
         )
     return tuple(sorted(result, key=panel_order))
 
 
 def panel_order(panel: tree.Panel) -> tuple[int, str, str, str]:
-    """Evaluation metrics before losses of evaluation, before training losses, before the rest."""
+    """What the paper reports and evaluation metrics before losses of evaluation, training losses, and the rest."""
     loss = "loss" in panel.metric or "total" in panel.metric
     held_out = panel.split != "train"
     if panel.metric.startswith(("learning_rate", "lr", "gradient", "grad", "time", "tokens")):
         rank = 5
+    elif panel.reported:
+        rank = 0
     elif held_out:
         rank = 1 if loss else 0
     else:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from importlib import resources
 
-from repro.report import html_evidence, html_figures, html_pictures, html_results, html_session, strips, tree, words
+from repro.report import (
+    html_evidence,
+    html_figures,
+    html_pictures,
+    html_results,
+    html_session,
+    html_tasks,
+    strips,
+    tree,
+    words,
+)
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import duration, plural
 
@@ -19,6 +29,7 @@ def render(report: tree.Report) -> str:
     names = Names()
     results = html_results.results(report, names)
     measured = [
+        html_tasks.tasks(report, names),
         html_results.facts(report, names),
         html_figures.gaps(report, names),
         html_figures.trajectories(report, names),

@@ -147,14 +147,15 @@ def trajectories(report: tree.Report, names: Names) -> Section | None:
         chosen, others = others, []
     seeds = max(len(panel.curves) for panel in drawn)
     longest = max((at for panel in drawn for curve in panel.curves for at, _ in curve.points), default=0)
-    lede = (
-        f"{plural(seeds, 'seed')}{f' of each of {systems} systems' if systems > 1 else ''}, {count(longest)} updates."
-    )
     first = chosen[0]
+    lede = (
+        f"{plural(seeds, 'seed')}{f' of each of {systems} systems' if systems > 1 else ''}, {count(longest)} updates"
+        + ("." if first.unit == "updates" else f", {steps(first, longest)}.")
+    )
     ends = final_values(first)
     if ends and systems == 1:
         mean = math.fsum(ends) / len(ends)
-        lede += f" {capital(spoken_metric(first))} ends at {significant(mean)}" + (
+        lede += f" {words.capital(spoken_metric(first))} ends at {significant(mean)}" + (
             f" ({between(ends)})." if len(ends) > 1 else "."
         )
     legend = (
@@ -213,8 +214,9 @@ def secondary(panel: tree.Panel, systems: int = 1) -> bool:
     return panel_order(panel)[0] >= (4 if systems == 1 else 1)
 
 
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def steps(panel: tree.Panel, update: int) -> str:
+    """An update on the axis of the panel, in words: 499,712 environment steps."""
+    return f"{count(round(update * panel.per_update))} {panel.unit}"
 
 
 def spoken_metric(panel: tree.Panel) -> str:
@@ -239,7 +241,9 @@ def panel_figures(panels: Sequence[tree.Panel]) -> list[Markup]:
     return [panel_figure(panel, scales[panel.metric, panel.split]) for panel in panels]
 
 
-def panel_figure(panel: tree.Panel, y: Scale) -> Markup:
+def panel_figure(panel: tree.Panel, y: Scale, title: str = "") -> Markup:
+    """A panel under the name of its system or metric, or under another `title`."""
+    title = title or panel.system
     ends = final_values(panel)
     finished = len(ends)
     told = f"{plural(len(panel.curves), 'seed')}"
@@ -248,17 +252,18 @@ def panel_figure(panel: tree.Panel, y: Scale) -> Markup:
         spread = f", {between(ends)}" if finished > 1 else ""
         told += f" · ends at {mean}{spread}"
     name = spoken_metric(panel)
-    label = f"{name}{f' of {panel.system}' if panel.system else ''} over updates: {told}"
+    label = f"{name}{f' of {title}' if title else ''} over {panel.unit}: {told}"
     return tag(
         "div",
         tag(
             "h3",
-            panel.system or capital(name),
-            tag("span", f" {name}", class_="unit") if panel.system else None,
+            title or words.capital(name),
+            tag("span", f" {name}", class_="unit") if title else None,
             tag("span", " log scale", class_="unit") if y.log else None,
         ),
         tag("small", told),
         plots.trajectory(panel, label, y),
+        tag("p", panel.unit, class_="axisname") if panel.unit != "updates" else None,
         class_="panel only" if len(panel.curves) == 1 else "panel",
     )
 
@@ -275,11 +280,11 @@ def numbers_table(panel: tree.Panel) -> Markup:
     for at in grid:
         values = [seed[at] for seed in by_seed if at in seed and math.isfinite(seed[at])]
         spread = f"{significant(min(values))} to {significant(max(values))}" if values else "–"
-        rows.append((count(at), significant(means[at], 4), spread, str(len(values))))
+        rows.append((count(round(at * panel.per_update)), significant(means[at], 4), spread, str(len(values))))
     return plain_table(
-        ("Update", "Mean", "Range of the seeds", "Seeds"),
+        (words.capital(panel.unit) if panel.unit != "updates" else "Update", "Mean", "Range of the seeds", "Seeds"),
         rows,
-        caption=" · ".join(filter(None, (panel.system, capital(spoken_metric(panel))))),
+        caption=" · ".join(filter(None, (panel.system, words.capital(spoken_metric(panel))))),
         numeric=(1, 2, 3),
         stack=False,
     )
@@ -337,7 +342,7 @@ def rates(report: tree.Report, names: Names) -> Section | None:
             "div",
             tag(
                 "div",
-                tag("h3", capital(study.objective)),
+                tag("h3", words.capital(study.objective)),
                 plots.rates(study, label),
                 tag("p", "learning rate, log scale", class_="axisname"),
                 class_="rateplot",
@@ -395,7 +400,7 @@ def ablation_lede(effects: Sequence[tree.Effect], metric: str) -> str:
     unclear = len(measured) - len(clear)
     if unclear:
         told.append(f"{unclear} of {plural(len(effects), 'effect')} on {metric} cannot be told from zero")
-    return capital("; ".join(told) + ".") if told else "No pair of seeds could be compared."
+    return words.capital("; ".join(told) + ".") if told else "No pair of seeds could be compared."
 
 
 def effects_block(report: tree.Report, metric: str) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from repro.report import tree, words
+from repro.report import tasks, tree, words
 from repro.report.markup import UNPRINTABLE
 from repro.report.numbers import duration, plural, significant
 
@@ -62,6 +62,8 @@ def render(report: tree.Report) -> str:
             parts.append(rows_table(tried))
         if left:
             parts.append(folded(f"{plural(len(left), 'claim')} for another setting not run", not_run(left)))
+    if report.tasks is not None:
+        parts += tasks_table(report.tasks)
     for gap in report.gaps:
         lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
         for cause in gap.causes:
@@ -97,6 +99,12 @@ def render(report: tree.Report) -> str:
             fence += f"\n\n{plural(more, 'further command')} in report.html and report.json."
         parts.append(folded("How to repeat", fence))
     return "\n\n".join(parts) + "\n"
+
+
+def tasks_table(found: tree.Tasks) -> list[str]:
+    head, *body = (f"| {' | '.join(map(text, line))} |" for line in (tasks.HEAD, *tasks.lines(found)))
+    table = "\n".join([head, "|---|--:|--:|---|--:|--:|--:|---|", *body])
+    return ["**Tasks side by side.** " + text(tasks.lede(found)), table, *(text(f"{note}.") for note in found.notes)]
 
 
 def failures(report: tree.Report) -> list[str]:

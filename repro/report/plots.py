@@ -38,8 +38,9 @@ def value_scale(panels: Sequence[tree.Panel]) -> Scale:
     values += [value for panel in panels for _, value, _ in panel.reference]
     finite = [value for value in values if math.isfinite(value)]
     positive = bool(finite) and min(finite) > 0
-    # a loss or a rate spans decades; an accuracy does not become clearer on a log axis
-    if positive and max(finite) / min(finite) > 12 and not (max(finite) <= 1.0 and panels[0].split != "train"):
+    # a loss or a rate spans decades; an accuracy or a return does not become clearer on a log axis
+    share = max(finite, default=0.0) <= 1.0 and panels[0].split != "train"
+    if positive and max(finite) / min(finite) > 12 and not share and panels[0].direction != "higher":
         return Scale.logarithmic(finite)
     return Scale.linear(finite, most=4)
 
@@ -86,7 +87,9 @@ def trajectory(panel: tree.Panel, label: str, y: Scale) -> Markup:
     """
     updates = [at for curve in panel.curves for at, _ in curve.points]
     x = Scale.span(min([*updates, 0]), max(updates, default=1), most=4)
-    labels = [(tick, count(round(tick))) for tick in x.ticks]
+    # round steps of the axis that is declared, at the updates where they lie
+    wide = Scale.span(x.low * panel.per_update, x.high * panel.per_update, most=4)
+    labels = [(tick / panel.per_update, count(round(tick))) for tick in wide.ticks]
     parts: list[Content] = []
     for _, printed, tolerance in panel.printed:
         if tolerance:

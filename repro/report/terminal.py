@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-from repro.report import tree, words
+from repro.report import tasks, tree, words
 from repro.report.numbers import plural
 
 COLOURS = {
@@ -38,6 +38,8 @@ def render(
     chosen, hidden = short(report, most)
     if chosen:
         lines += table(chosen, width, colour)
+    if report.tasks is not None:
+        lines += tasks.table(report.tasks, width)
     edits = [f"{row.label}: {name} {before} → {now}" for row in report.rows for name, before, now in row.edits]
     edits += [f"{name} {before} → {now}" for name, before, now in report.edits]
     lines += [words.clip(f"  edited after results were seen: {edit}", width) for edit in edits[:MOST_EDITS]]

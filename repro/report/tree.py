@@ -128,6 +128,51 @@ class Panel:
     system: str = ""
     reference: tuple[tuple[float, float, float], ...] = ()  # (step, value, tolerance) of a curve that it must follow
     reference_of: str = ""  # who recorded that curve
+    unit: str = "updates"  # what the trajectory is drawn over
+    per_update: float = 1.0  # how many of these an update is
+    reported: bool = False  # whether the paper prints a result of this metric on this split
+    direction: str = ""  # which of its values are better, where a row says so
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of several side by side: the metric of each seed, as measured and normalised by `low` and `high`.
+
+    `verdict` is that of the documented result that gives `high`, "" where it was not tested; `why_not` says why the
+    aggregate does not count the task.
+    """
+
+    name: str
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    mean: float | None
+    interval: tuple[float, float] | None
+    normalised: tuple[float, ...] = ()
+    low: float | None = None
+    low_source: str = ""
+    high: float | None = None
+    high_source: str = ""
+    verdict: str = ""
+    why_not: str = ""
+    panel: Panel | None = None
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Several tasks side by side, and the interquartile mean of the normalised scores of those that have a scale."""
+
+    metric: str
+    split: str
+    direction: str
+    tasks: tuple[Task, ...]
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    confidence: float | None = None
+    seeds: int = 0
+    counted: int = 0  # tasks in the aggregate
+    notes: tuple[str, ...] = ()
+    why_none: str = ""
 
 
 @dataclass(frozen=True)
@@ -317,6 +362,7 @@ class Report:
     edits: tuple[tuple[str, str, str], ...] = ()  # of the seed budget after results: (key, registered, now)
     registered: dict[str, str] = field(default_factory=dict)  # hash, time and source of the registered table
     source: str = ""
+    tasks: Tasks | None = None  # where runs of several tasks were put together
     sessions: tuple[Page, ...] = ()  # the page of each step, where the run kept them
 
     @property

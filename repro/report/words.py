@@ -172,6 +172,10 @@ def level(rows: tuple[tree.Row, ...]) -> str:
     return f"{percent(levels.pop())} interval" if len(levels) == 1 else "interval"
 
 
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def metric(name: str) -> str:
     """A metric as a person says it; the total of the loss terms is the loss."""
     return "loss" if name == "total" else name.replace("_", " ")

@@ -90,6 +90,17 @@ def budget_edits(registered: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     )
 
 
+def scale_edits(registered: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Edit, ...]:
+    """Ends of the scales of tasks that were changed since the first seed; `now` is the table's `tasks` as JSON."""
+    before = {one["name"]: one for one in (registered.get("tasks") or {}).get("scores") or ()}
+    return tuple(
+        (f"{end} of {one['name']}", spoken("printed", was["printed"]), spoken("printed", one[end]["printed"]))
+        for one in now.get("scores") or ()
+        for end in ("low", "high")
+        if (was := (before.get(one["name"]) or {}).get(end)) and was["printed"] != one[end]["printed"]
+    )
+
+
 def sentence(edits: Mapping[str, Sequence[Edit]], others: Sequence[Edit]) -> str:
     """One sentence that counts the edits; "" if there are none."""
     if not edits and not others:

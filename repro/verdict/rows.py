@@ -142,13 +142,20 @@ def json_number(value: float) -> float | str:
     return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
-def judge(table: Table, measured: Measured, audited: Iterable[AuditResult] = (), confidence: float = 0.95) -> list[Row]:
-    """One row per record, in the table's order."""
+def judge(
+    table: Table,
+    measured: Measured | Sequence[Measured],
+    audited: Iterable[AuditResult] = (),
+    confidence: float = 0.95,
+) -> list[Row]:
+    """One row per record, in the table's order; of several runs, each record's is the first that can decide it."""
+    several = [measured] if isinstance(measured, Measured) else list(measured)
     audits = {result.record: result for result in audited}
     rows: dict[str, Row] = {}
     families: dict[str, list[tuple[Record, Callable[[int], ValueVerdict | CurveVerdict], Row]]] = {}
     for record in table.records:
-        prepared = prepare(table, record, measured, audits.get(record.id), confidence)
+        own = several[decided_by(record, several)]
+        prepared = prepare(table, record, own, audits.get(record.id), confidence)
         if isinstance(prepared, Row):
             rows[record.id] = prepared
         else:
@@ -159,6 +166,19 @@ def judge(table: Table, measured: Measured, audited: Iterable[AuditResult] = (),
         for (record, _, row), result in zip(members, holm([decide for _, decide, _ in members]), strict=True):
             rows[record.id] = with_result(row, record, result, audits.get(record.id))
     return [rows[record.id] for record in table.records]
+
+
+def decided_by(record: Record, several: Sequence[Measured]) -> int:
+    """The place of the first run that measured what the record needs; 0 where none did."""
+
+    def fits(one: Measured) -> bool:
+        if record.kind == "fact":
+            return record.id in one.facts
+        if record.claim is not None and record.setting == "analogue":
+            return record.claim.ablation in one.ablations
+        return bool(one.runs) and not unmet_requirement(record, one)
+
+    return next((place for place, one in enumerate(several) if fits(one)), 0)
 
 
 def holm(

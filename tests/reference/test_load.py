@@ -144,3 +144,45 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(TableError, match="not UTF-8"):
         load_table(tmp_path / "bytes.yaml")
+
+
+TASKS = """
+tasks:
+  metric: bleu
+  split: test
+  direction: higher
+  scores:
+    news: {low: {value: "1.5", source: a random policy}, high: {record: bleu_base}}
+"""
+
+
+def test_a_scale_takes_its_ends_from_a_measurement_or_a_record() -> None:
+    table = parse_table(GOOD + TASKS)
+    assert table.tasks is not None and table.tasks.of("weather") is None
+    scale = table.tasks.of("news")
+    assert scale is not None
+    assert (scale.low.printed.number, scale.low.source) == (1.5, "a random policy")
+    assert (scale.high.printed.text, scale.high.source, scale.high.record) == ("27.30", "Table 2, Table 2", "bleu_base")
+    # the ends are part of what is registered; a table without tasks keeps its hash
+    assert table.hash != parse_table(GOOD + TASKS.replace("1.5", "1.6")).hash
+    assert '"tasks"' not in parse_table(GOOD).canonical()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("low: {value: '1.5'}, high: {record: bleu_base}", "tasks.scores.news.low.source: missing; say where"),
+        (
+            "low: {value: x, source: y}, high: {record: bleu_base}",
+            "low.value: got 'x', need the number as the paper",
+        ),
+        ("low: {value: 1, source: y}, high: {record: bleu}", "high.record: 'bleu' is no record with a value"),
+        ("low: {value: 1, source: y}, high: {record: parameters}", "parameters is of no metric, the tasks are of bleu"),
+        ("low: {value: 1, source: y}, high: {record: bleu_base, value: 3}", "give nothing else"),
+        ("high: {record: bleu_base}", "low: missing; give the score that becomes 0"),
+    ],
+)
+def test_a_faulty_scale_is_told_with_its_line(wrong: str, said: str) -> None:
+    good = 'low: {value: "1.5", source: a random policy}, high: {record: bleu_base}'
+    faults = faults_of(GOOD + TASKS.replace(good, wrong))
+    assert len(faults) == 2 and "line 30" in faults[1] and said in faults[1]

@@ -11,8 +11,10 @@ import pytest
 
 from repro.errors import ReproError
 from repro.report import tree, words
-from repro.report.collect import collect, edited, thin
+from repro.report.collect import axis_of, collect, edited, panels, thin
+from repro.report.plots import trajectory, value_scale
 from repro.tracking.run_folder import RunFolder
+from repro.tracking.store import ProcessStore
 from tests.report import folders
 
 
@@ -134,3 +136,30 @@ def test_reading_and_drawing_need_no_torch_and_little_time(transformer: Path) ->
     seconds, loaded = answer.splitlines()
     assert loaded == "[]" and float(seconds) < 3
     assert json.loads((transformer / "report.json").read_text("utf-8"))["format"] == 1
+
+
+def test_trajectories_of_what_the_paper_prints_of_training_have_its_line_and_the_axis_of_steps(tmp_path: Path) -> None:
+    (process,) = [{"folder": tmp_path / "seed-0", "seed": 0, "status": "finished"}]
+    with ProcessStore(process["folder"]) as store:
+        store.begin({"process": "seed-0"})
+        for update, value in ((16, 20.0), (32, 480.0)):
+            store.append(update, "train", {"last_100_episodes": value, "total": 1.0})
+            store.append(update, "validation", {"episode_return": value})
+    row = tree.Row("cartpole", "CartPole-v1", "match", metric="last_100_episodes", split="train", paper=490.0,
+                   tolerance=18.6, n=3, where="ppo.py", direction="higher")  # fmt: skip
+    steps = {"unit": "environment steps", "per_update": "actors * 8", "names": {"actors": 4}}
+    found = {(one.split, one.metric): one for one in panels([process], (row,), steps)}
+    # what the paper reports comes before the losses, with its line; the panel of another split has none
+    assert list(found) == [("train", "last_100_episodes"), ("validation", "episode_return"), ("train", "total")]
+    first = found["train", "last_100_episodes"]
+    assert first.printed == (("ppo.py", 490.0, 18.6),) and (first.unit, first.per_update) == ("environment steps", 32.0)
+    assert panels([process], (replace(row, split="test"),), steps)[0].printed == ()
+    # 20 and 480 are 24-fold apart, but more of a return is better: no decades
+    y = value_scale([first])
+    assert not y.log and y.high >= 490
+    drawn = trajectory(first, "a label", y)
+    assert ">1,000</text>" in drawn and "paperline" in drawn  # 32 updates are 1,024 steps
+
+
+def test_without_a_declared_axis_updates_are_drawn() -> None:
+    assert axis_of({}) == ("updates", 1.0)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
 from repro.configuration.compose import compose
+from repro.configuration.identity import scientific
 from repro.contract.paper import Paper
+from repro.errors import ConfigError
 from repro.phases.facts import parameters
+from repro.phases.several import below
+from repro.phases.tasks import rule_of
 from repro.questions import load_questions
 from repro.reference import audit, load_table
+from repro.report.collect import axis_of, flat
 from repro.verdict import Measured, Verdict, judge
 
 TABLE = Path(__file__).parents[3] / "reference_numbers" / "ppo.yaml"
@@ -77,6 +83,59 @@ def test_budgets_are_whole_rollouts() -> None:
         assert wanted - data["environments"] * data["horizon"] < steps <= wanted
         assert budget["part"] % budget["per_rollout"] == 0
         assert settings["training"]["updates"] == budget["updates"]
+
+
+def test_steps_of_an_update_and_what_a_task_decides() -> None:
+    ran = {
+        choice: compose(["paper=ppo", f"data={choice}"]) for choice in ("cartpole", "acrobot", "mountaincar", "mujoco")
+    }
+    made = {choice: Paper.from_config(composed.config).settings for choice, composed in ran.items()}
+    sizes = {choice: axis_of(settings["paper"]["steps"]) for choice, settings in made.items()}
+    # 4 actors, 128 steps, 4 epochs of 4 minibatches; 1 actor, 2048 steps, 10 epochs of 32 minibatches
+    assert sizes["acrobot"] == ("environment steps", 32.0) and sizes["mujoco"] == ("environment steps", 6.4)
+    rule = rule_of(made["cartpole"])
+    assert rule is not None and rule.task(made["acrobot"]) == "Acrobot-v1"
+    # on classic control nothing but the task differs; MuJoCo's runs have other settings
+    flat_ones = {choice: {k: str(v) for k, v in flat(scientific(settings))} for choice, settings in made.items()}
+    first = flat_ones.pop("cartpole")
+    others = {
+        choice: {
+            key
+            for key in {*one, *first}
+            if one.get(key) != first.get(key) and not below(key, (rule.by, *rule.settings))
+        }
+        for choice, one in flat_ones.items()
+    }
+    assert others["acrobot"] == others["mountaincar"] == set() and "data.horizon" in others["mujoco"]
+
+
+def test_a_wrong_axis_or_rule_is_named() -> None:
+    settings = dict(Paper.from_config(compose(["paper=ppo"]).config).settings)
+    settings["paper"] = {
+        **settings["paper"],
+        "steps": {"unit": "environment steps", "per_update": "actors * 4", "names": {}},
+        "tasks": {"by": "data.environmnt", "settings": "space"},
+    }
+    with pytest.raises(ConfigError) as raised:
+        Paper.from_config(settings)
+    assert "paper.steps.per_update: 'actors * 4' uses actors, which no name gives" in raised.value.message
+    assert "paper.tasks.by: data.environmnt is None, need a setting with text" in raised.value.message
+    assert "paper.tasks.settings: got 'space', need a list of dotted keys" in raised.value.message
+
+
+def test_the_low_end_of_a_scale_is_what_the_script_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    script = TABLE.parents[1] / "scripts" / "random_policy.py"
+    spec = importlib.util.spec_from_file_location("random_policy", script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.returns("CartPole-v1", 200, 0)
+    assert found == module.returns("CartPole-v1", 200, 0) != module.returns("CartPole-v1", 200, 1)
+    table = load_table(TABLE)
+    assert table.tasks is not None and (scale := table.tasks.of("CartPole-v1")) is not None
+    # 200 of the 1,000 episodes that the table names: four standard errors of their mean
+    assert abs(sum(found) / 200 - scale.low.printed.number) < 4 * 12 / 200**0.5
+    assert all(task.low.source.startswith(f"scripts/random_policy.py {task.name} ") for task in table.tasks.scores)
 
 
 def test_a_shorter_process_anneals_over_its_own_length() -> None:
