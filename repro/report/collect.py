@@ -293,7 +293,8 @@ def commands(run: Mapping[str, Any], rows: tuple[tree.Row, ...]) -> Iterable[tre
         yield tree.Command(own, "everything on this page")
     gives: dict[str, list[tree.Row]] = {}
     for one in rows:
-        if one.command and one.command != own:
+        # a number of another system is context: no command of ours gives it
+        if one.own and one.command and one.command != own:
             gives.setdefault(one.command, []).append(one)
     for command, asked in gives.items():
         names = [f"{one.label} ({one.group})" if one.group else one.label for one in asked]

@@ -11,11 +11,12 @@ import pytest
 
 from repro.errors import ReproError
 from repro.report import tree, words
-from repro.report.collect import axis_of, collect, edited, panels, thin
+from repro.report.collect import axis_of, collect, commands, edited, panels, thin
 from repro.report.plots import trajectory, value_scale
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore
 from tests.report import folders
+from tests.report.test_html import measured
 
 
 def test_the_transformer_on_a_laptop(transformer: Path) -> None:
@@ -35,6 +36,11 @@ def test_the_transformer_on_a_laptop(transformer: Path) -> None:
     assert report.seeds == (0, 1, 2)
     assert len(report.phases) == 8 and not report.left_out
     assert "96 P100-hours" in report.commands[1].gives
+
+
+def test_no_command_gives_a_number_of_another_system() -> None:
+    ours, theirs = measured((), label="CNN", command="run"), measured((), label="human", command="other", own=False)
+    assert [(one.command, one.gives) for one in commands({}, (ours, theirs))] == [("run", "CNN")]
 
 
 def test_effects_come_from_the_study_the_claimed_metric_first(transformer: Path) -> None:
