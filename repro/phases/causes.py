@@ -138,9 +138,7 @@ class Candidates:
     def __init__(self, context: Judgeable) -> None:
         self.context = context
         self.settings = context.settings
-        # which phases ran is no part of what was run
-        typed = [str(word) for word in context.folder.description.get("overrides") or ()]
-        self.typed = [word for word in typed if word.partition("=")[0] not in ("phases", "keep_going")]
+        self.typed = [f"paper={context.folder.paper}", *context.folder.typed]
         self.seeds = int(self.settings["reproduction"]["seeds"])
         self.updates = int(self.settings["reproduction"]["updates"])
         self.studies = [one for one in context.folder.studies().values() if one.get("kind") == "ablation"]

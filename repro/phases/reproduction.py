@@ -16,6 +16,7 @@ from repro.phases.gate import conclude
 from repro.phases.off_course import Course
 from repro.phases.systems import System, systems_of
 from repro.phases.verdict import judge_run
+from repro.report.numbers import significant
 
 if TYPE_CHECKING:
     from repro.sweeps.tasks import Ended, Event, Task
@@ -269,9 +270,10 @@ def summary_of(context: PhaseContext, systems: Sequence[System], seeds: Sequence
     text = f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
     if len(systems) > 1:
         text += f" of {len(systems)} systems"
-    gate = context.settings["reproduction"].get("solved")
-    if gate:
-        values = final_values(context, systems[0].name, gate["metric"])
-        if values:
-            text += f" · {gate['metric'].replace('_', ' ')} {fmean(values.values()):.3f}"
+    elif context.table is not None:
+        gate = context.settings["reproduction"].get("solved")
+        printed = [record.metric for record in context.table.records if record.own and record.kind == "value"]
+        for metric in [gate["metric"]] if gate else list(dict.fromkeys(printed))[:2]:
+            if values := final_values(context, systems[0].name, metric):
+                text += f" · {metric.replace('_', ' ')} {significant(fmean(values.values()))}"
     return text

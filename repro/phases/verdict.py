@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -94,7 +95,7 @@ def judge_run(context: Judgeable, whole: bool = True) -> Judged:
     looks = registered_looks.read(context.folder)
     taken = measured(context, looks)
     rows = with_looks(judge(context.table, taken, audit(context.table), confidence), looks, confidence)
-    rows = with_estimates(context, rows)
+    rows = with_typed(context, with_estimates(context, rows))
     place = (context.settings.get("dataset") or {}).get("title") or "another setting than the paper's"
     said = sentences(rows, place)
     code = exit_code(rows, settings.get("require") or ())
@@ -149,6 +150,17 @@ def with_estimates(context: Judgeable, rows: Sequence[Row]) -> list[Row]:
     found = (evidence.data.get("compute") or {}) if evidence is not None else {}
     return [
         replace(row, estimate=in_words(found, row.command)) if row.verdict is Verdict.NOT_RUN else row for row in rows
+    ]
+
+
+def with_typed(context: Judgeable, rows: Sequence[Row]) -> list[Row]:
+    """A claim tried in this run's own setting is tried further in the same one: its command repeats what was typed."""
+    words = "".join(f" {shlex.quote(word)}" for word in context.folder.typed)
+    return [
+        replace(row, command=row.command + words)
+        if row.command and (row.kind, row.setting) == ("claim", "analogue")
+        else row
+        for row in rows
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from repro.arithmetic import evaluate
 from repro.errors import ReproError
-from repro.report import tree
+from repro.report import finals, tree
 from repro.report.numbers import significant
 from repro.report.tasks import tasks_of
 from repro.session.keep import read as read_pages
@@ -60,6 +60,7 @@ def collect(folder: Path) -> tree.Report:
         sentences=tuple(verdict.get("sentences") or filter(None, [verdict.get("sentence", "")])),
         rows=rows,
         gaps=tuple(gap(entry) for entry in verdict.get("gaps", ())),
+        finals=finals.collect(reproduction),
         panels=panels(reproduction, rows, section(section(config, "paper"), "steps")),
         pictures=tuple(pictures(folder, reproduction)),
         picture_faults=tuple(fault for one in reproduction if (fault := ProcessStore(one["folder"]).pictures[1])),

@@ -6,8 +6,10 @@ import re
 from importlib import resources
 
 from repro.report import (
+    finals,
     html_evidence,
     html_figures,
+    html_finals,
     html_pictures,
     html_results,
     html_session,
@@ -30,6 +32,7 @@ def render(report: tree.Report) -> str:
     results = html_results.results(report, names)
     measured = [
         html_tasks.tasks(report, names),
+        html_finals.final_metrics(report, names),
         html_results.facts(report, names),
         html_figures.gaps(report, names),
         html_figures.trajectories(report, names),
@@ -40,7 +43,7 @@ def render(report: tree.Report) -> str:
     ]
     sections = [
         # a table of rows that were not run would hide what was
-        *([results, *measured] if tested(report) else [*measured, results]),
+        *([results, *measured] if report.tested else [*measured, results]),
         html_evidence.audit(report, names),
         html_evidence.phases(report, names),
         html_session.sessions(report, names),
@@ -74,14 +77,8 @@ def squeeze(style: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", style, flags=re.S)).strip()
 
 
-def tested(report: tree.Report) -> int:
-    """How many printed results were compared with a measurement."""
-    counts = tree.tally(report.results)
-    return sum(counts[verdict] for verdict in (*tree.DECIDED, "inconclusive"))
-
-
 def title(report: tree.Report) -> str:
-    return f"{tested(report)} of {len(report.results)} tested · {report.header.title} · discrepancy report"
+    return f"{report.tested} of {len(report.results)} tested · {report.header.title} · discrepancy report"
 
 
 def head(report: tree.Report) -> Markup:
@@ -106,11 +103,12 @@ def head(report: tree.Report) -> Markup:
         ),
     ]
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
+    said = [*finals.told(report), *report.sentences[1:]]
     return tag(
         "header",
         tag("p", "Discrepancy report", class_="over"),
         tag("h1", coloured(words.first_sentence(report))),
-        tag("p", " ".join(report.sentences[1:]), class_="standfirst") if len(report.sentences) > 1 else None,
+        tag("p", " ".join(said), class_="standfirst") if said else None,
         tallies(report),
         tag("dl", tag("div", tag("dt", "Paper"), tag("dd", paper), class_="wide"), items, class_="meta"),
     )

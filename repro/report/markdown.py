@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from repro.report import tasks, tree, words
+from repro.report import finals, tasks, tree, words
 from repro.report.markup import UNPRINTABLE
 from repro.report.numbers import duration, plural, significant
 
@@ -27,8 +27,8 @@ MOST_SAID = 400
 def render(report: tree.Report) -> str:
     top = report.header
     parts = [f"### {text(words.first_sentence(report))}"]
-    if report.sentences[1:]:
-        parts.append(text(" ".join(report.sentences[1:])))
+    if said := [*finals.told(report), *report.sentences[1:]]:
+        parts.append(text(" ".join(said)))
     facts = [
         top.title,
         f"arXiv:{top.arxiv}" if top.arxiv else "",
@@ -64,6 +64,10 @@ def render(report: tree.Report) -> str:
             parts.append(folded(f"{plural(len(left), 'claim')} for another setting not run", not_run(left)))
     if report.tasks is not None:
         parts += tasks_table(report.tasks)
+    if report.finals:
+        parts.append(
+            folded(f"{plural(len(report.finals), 'final metric')} of the trained models", finals_table(report))
+        )
     for gap in report.gaps:
         lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
         for cause in gap.causes:
@@ -99,6 +103,16 @@ def render(report: tree.Report) -> str:
             fence += f"\n\n{plural(more, 'further command')} in report.html and report.json."
         parts.append(folded("How to repeat", fence))
     return "\n\n".join(parts) + "\n"
+
+
+def finals_table(report: tree.Report) -> str:
+    several = len({one.system for one in report.finals}) > 1
+    lines = ["| final metric | mean | seeds | split | computed by |", "|---|--:|--:|---|---|"]
+    for one in report.finals:
+        name = f"{one.system}: {one.metric}" if several else one.metric
+        cells = (text(name), finals.mean(one), str(len(one.values)), text(one.split), text(one.signature or "–"))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def tasks_table(found: tree.Tasks) -> list[str]:

@@ -6,7 +6,7 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
-from repro.report import tasks, tree, words
+from repro.report import finals, tasks, tree, words
 from repro.report.numbers import plural
 
 COLOURS = {
@@ -35,6 +35,7 @@ def render(
     lines = list(report.sentences) or [words.first_sentence(report)]
     if report.phases and report.phases[-1].outcome == "failed":
         return "\n".join(lines[:1] + ending(report, folder, width))  # rows would hide what has to be mended
+    lines[1:1] = finals.told(report)
     chosen, hidden = short(report, most)
     if chosen:
         lines += table(chosen, width, colour)

@@ -135,6 +135,22 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Final:
+    """A metric of the trained models, one value a finished seed, whether or not the paper prints it.
+
+    `statistic` says which value of the course it is, `signature` how it was computed, where evaluation says so.
+    """
+
+    metric: str
+    split: str
+    statistic: str
+    values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    system: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True)
 class Task:
     """One task of several side by side: the metric of each seed, as measured and normalised by `low` and `high`.
 
@@ -345,6 +361,7 @@ class Report:
     sentences: tuple[str, ...]
     rows: tuple[Row, ...]
     gaps: tuple[Gap, ...] = ()
+    finals: tuple[Final, ...] = ()
     panels: tuple[Panel, ...] = ()
     pictures: tuple[Picture, ...] = ()
     picture_faults: tuple[str, ...] = ()  # why a process left none, or not all
@@ -369,6 +386,12 @@ class Report:
     def results(self) -> tuple[Row, ...]:
         """The n printed results: the paper's own systems, in the paper's setting."""
         return tuple(row for row in self.rows if row.counted)
+
+    @property
+    def tested(self) -> int:
+        """How many printed results were compared with a measurement."""
+        counts = tally(self.results)
+        return sum(counts[verdict] for verdict in (*DECIDED, "inconclusive"))
 
     @property
     def facts(self) -> tuple[Row, ...]:

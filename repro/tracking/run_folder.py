@@ -53,6 +53,12 @@ class RunFolder:
         return read_json(self.root / "run.json") or {}
 
     @property
+    def typed(self) -> list[str]:
+        """The overrides that chose this run, without the paper and which of its phases ran."""
+        words = [str(word) for word in self.description.get("overrides") or ()]
+        return [word for word in words if word.partition("=")[0] not in ("paper", "phases", "keep_going")]
+
+    @property
     def exists(self) -> bool:
         return (self.root / "run.json").is_file()
 

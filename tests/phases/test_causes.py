@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.causes import refresh
-from repro.phases.verdict import judge_run
+from repro.phases.verdict import judge_run, with_typed
 from repro.tracking.files import write_json
 from repro.tracking.run_folder import RunFolder
 from tests.phases.made_runs import judged_from, make, settings, study
@@ -94,3 +95,11 @@ def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path:
     after = folder.verdict
     assert after["gaps"][0]["explained"] and after["rows"] == before["rows"]
     assert len(after["sentences"]) == len(before["sentences"]) and "no positions explains" in after["sentences"][1]
+
+
+def test_the_experiment_that_decides_a_claim_repeats_what_was_typed(tmp_path: Path) -> None:
+    typed = ("paper=small", "data=real words", "phases=[reproduction]", "keep_going=true")
+    folder = make(tmp_path, "typed", {0: 94.0}, overrides=typed)
+    rows = [replace(row, kind="claim") for row in judge_run(judged_from(folder)).rows if row.setting == "analogue"]
+    (row,) = with_typed(judged_from(folder), [replace(rows[0], command="python -m repro sweep ablation paper=small")])
+    assert row.command == "python -m repro sweep ablation paper=small 'data=real words'"
