@@ -16,6 +16,7 @@ from repro.phases.gate import conclude
 from repro.phases.off_course import Course
 from repro.phases.systems import System, systems_of
 from repro.phases.verdict import judge_run
+from repro.report import words
 from repro.report.numbers import significant
 
 if TYPE_CHECKING:
@@ -275,5 +276,5 @@ def summary_of(context: PhaseContext, systems: Sequence[System], seeds: Sequence
         printed = [record.metric for record in context.table.records if record.own and record.kind == "value"]
         for metric in [gate["metric"]] if gate else list(dict.fromkeys(printed))[:2]:
             if values := final_values(context, systems[0].name, metric):
-                text += f" · {metric.replace('_', ' ')} {significant(fmean(values.values()))}"
+                text += f" · {words.metric(metric)} {significant(fmean(values.values()))}"
     return text

@@ -22,6 +22,10 @@ EXIT_CODES = {
 }
 
 
+#: Parts of the names of metrics that are written in capitals.
+ACRONYMS = frozenset(("auc", "bleu", "elbo", "fid", "kl", "mse", "nll", "psnr", "ssim"))
+
+
 def length_of_sweep(study: tree.RateStudy) -> str:
     """How long the trials of a learning-rate sweep were, beside the training that the rate is for; "" if not known."""
     if study.updates is None:
@@ -178,7 +182,9 @@ def capital(text: str) -> str:
 
 def metric(name: str) -> str:
     """A metric as a person says it; the total of the loss terms is the loss."""
-    return "loss" if name == "total" else name.replace("_", " ")
+    if name == "total":
+        return "loss"
+    return " ".join(part.upper() if part in ACRONYMS else part for part in name.split("_"))
 
 
 def gates_sentence(report: tree.Report) -> str:

@@ -30,7 +30,7 @@ def test_every_output_says_what_the_models_measure(tmp_path: Path) -> None:
         tree.Final("bleu", "test", "last", (37.5, 38.25), (0, 1), "", BLEU),
         tree.Final("loss", "test", "last", (1.5, 1.5), (0, 1)),
     )
-    said = "On test, mean of 2 seeds: bleu 37.88, loss 1.500."
+    said = "On test, mean of 2 seeds: BLEU 37.88, loss 1.500."
     assert terminal.render(report).splitlines()[1] == said
     page, text = html.render(report), markdown.render(report)
     assert said in page and BLEU in page and "37.50 to 38.25" in page
