@@ -60,8 +60,8 @@ def chart(found: tree.Tasks, x: Scale) -> Markup:
         said = fragment(
             strips.shape(one.verdict) if one.verdict else None,
             fragment(" ", tree.VERDICTS.get(one.verdict, one.verdict), ". ") if one.verdict else None,
-            f"{ends[0]} and {ends[1]}" if len(ends) == 2 else None,
-            tag("small", f"left out of the aggregate: {one.why_not}") if one.why_not else None,
+            f"{ends[0]} and {ends[1]}. " if len(ends) == 2 else None,
+            f"Left out of the aggregate: {one.why_not}." if one.why_not else None,
         )
         body.append(
             line(one.name, plural(len(one.values), "seed"), x, one.normalised, None, one.mean, one.interval, said)

@@ -27,7 +27,8 @@ def tasks_of(folder: Path, verdict: Mapping[str, Any]) -> tree.Tasks | None:
         high, high_source = number(entry.get("high")), str(entry.get("high_source") or "")
         panel = panel_of(folder / str(entry.get("folder", "")), str(found.get("metric")), str(found.get("split")))
         if panel is not None:
-            panel = replace(panel, printed=((high_source, high, None),) if high is not None else ())
+            printed = ((high_source, high, None),) if high is not None else ()
+            panel = replace(panel, printed=printed, direction=str(found.get("direction", "")))
         values = {int(seed): number(value) for seed, value in (entry.get("values") or {}).items()}
         normalised = {int(seed): number(value) for seed, value in (entry.get("normalised") or {}).items()}
         entries.append(

@@ -85,8 +85,7 @@ def result_of(one: Scores, confidence: float) -> TaskResult:
     if one.low is None or one.high is None:
         return TaskResult(one.task, mean, interval, {}, "the reference table gives no scale for it")
     if one.low == one.high:
-        why = f"a random policy and the documented result score the same, {one.low:g}"
-        return TaskResult(one.task, mean, interval, {}, why)
+        return TaskResult(one.task, mean, interval, {}, "a random policy and the documented result score the same")
     low, high = one.low, one.high
     scaled = {seed: normalised(value, low, high) for seed, value in one.values.items()}
     return TaskResult(one.task, mean, interval, scaled)
