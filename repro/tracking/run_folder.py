@@ -26,6 +26,8 @@ from repro.tracking.files import append_line, folder_errors, read_json, read_lin
 from repro.tracking.store import RECORD, ProcessStore, now
 
 FORMAT = 1
+#: How folders begin that `report runs=[A,B]` makes of several runs.
+PUT_TOGETHER = ("several-", "tasks-")
 
 
 class RunFolder:
@@ -284,15 +286,18 @@ def command_line() -> str:
 
 
 def list_runs(runs_folder: str | os.PathLike[str], paper: str | None = None) -> list[RunFolder]:
-    """The runs below `runs_folder`, of one paper if said, the one touched last first; `[]` where there are none."""
+    """The runs below `runs_folder`, of one paper if said, the one touched last first; `[]` where there are none.
+
+    What was put together from several runs trained nothing itself, so it comes after all that did.
+    """
     with folder_errors(Path(runs_folder), "read"):
         folders = [RunFolder(path.parent) for path in Path(runs_folder).glob(f"{paper or '*'}/*/run.json")]
         return sorted(folders, key=lambda folder: _touched(folder.root), reverse=True)
 
 
-def _touched(root: Path) -> float:
-    """When the run was last used: run.json is rewritten by every command that runs it."""
-    return (root / "run.json").stat().st_mtime
+def _touched(root: Path) -> tuple[bool, float]:
+    """Whether it trained, and when it was last used: run.json is rewritten by every command that runs it."""
+    return not root.name.startswith(PUT_TOGETHER), (root / "run.json").stat().st_mtime
 
 
 def find_run(run: str | os.PathLike[str], runs_folder: str | os.PathLike[str] = "runs") -> RunFolder:

@@ -13,7 +13,7 @@ from repro.errors import ConfigError, ExitCode, ReproError
 from repro.phases.several import together
 from repro.report import build
 from repro.report.collect import collect
-from repro.tracking.run_folder import RunFolder
+from repro.tracking.run_folder import RunFolder, find_run, list_runs
 from tests.phases.made_runs import SOURCE, TABLE, make, settings
 
 # a random policy loses 10 in task "a" and 4 in task "b"; what is documented is 0 and 2
@@ -75,6 +75,8 @@ def test_tasks_are_put_side_by_side_with_the_mean_of_normalised_scores(tmp_path:
     assert first.panel is not None and (first.panel.unit, first.panel.per_update) == ("environment steps", 100.0)
     assert first.panel.printed == (("Table 9", 0.0, None),)
     assert together([other, b, a], tmp_path / "runs")[0].root == folder.root
+    # the latest run of a paper stays one that trained
+    assert find_run("small").run_id == "ccc" and list_runs("runs")[-1].root.name == folder.run_id
 
 
 def test_every_output_has_the_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

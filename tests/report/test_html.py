@@ -267,3 +267,23 @@ def test_each_system_has_a_panel_of_its_own_and_none_is_averaged_with_another() 
     assert [title.text() for title in drawn.all("h3")] == ["cnn test accuracy", "gru test accuracy"]
     assert "1 seed of each of 2 systems" in drawn.text() and "ends at 94" in drawn.text()
     assert "not in the mean: gru seed 0" in drawn.text() and "92.5" not in drawn.text()
+
+
+def test_tasks_side_by_side_whatever_they_are_called() -> None:
+    curve = tree.Curve(0, ((16, 20.0), (32, 480.0)), 2)
+    panel = tree.Panel("return", "train", (curve,), curve.points, (("x", 490.0, None),), unit="steps", per_update=32.0)
+    good = tree.Task("a <b>task</b>", ("runs/1",), (0, 1), (20.0, 40.0), 30.0, (10.0, 50.0), (0.1, 0.3), 10.0, "here",
+                     110.0, "there", "match", panel=panel)  # fmt: skip
+    lost = tree.Task("lost", ("runs/2",), (), (), None, None, why_not="seed 1 diverged")
+    found = tree.Tasks("return", "train", "higher", (good, lost), why_none="only one can be normalised")
+    page = read(html.render(replace(report_of(), tasks=found)))
+    check(page)
+    (section,) = [one for one in page.all("section") if one.attributes["id"] == "section-tasks-side-by-side"]
+    assert "No aggregate over tasks: only one can be normalised." in section.text()
+    lines = section.all("div", "effect")[1:]
+    assert [len(one.all("circle")) for one in lines] == [3, 0]  # two seeds and their mean
+    assert "match. 10.00 and 110.0." in lines[0].text()
+    assert "Left out of the aggregate: seed 1 diverged." in lines[1].text()
+    assert "a <b>task</b>" in section.text() and section.all("p", "axisname")[0].text() == "steps"
+    whole = replace(found, value=0.2, interval=(0.1, 0.3), confidence=0.95, seeds=2, counted=2)
+    assert "0.200 [0.100, 0.300], 95 % stratified bootstrap" in html.render(replace(report_of(), tasks=whole))
