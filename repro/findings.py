@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 
 class Outcome(StrEnum):
@@ -17,6 +17,9 @@ class Outcome(StrEnum):
     NOT_RUN = "not_run"  # the reason says what to declare or install to get it
     ERROR = "error"  # the check itself raised or timed out; the gate does not open
 
+
+#: The reason of a finding whose check raised. Beside the exception it tells nothing new, so a terminal leaves it out.
+UNFINISHED = "the check did not finish, so nothing is known about what it decides"
 
 #: Checks that see that training fails and not where: these alone leave the culprit to be found.
 SYMPTOMS = ("overfit_one_batch", "loss_falls")
@@ -73,6 +76,34 @@ class Finding:
         values["outcome"] = Outcome(values["outcome"])
         values["likely"] = tuple(values.get("likely", ()))
         return cls(**values)
+
+
+class Decision(Protocol):
+    """What a finding and its record in the report have in common."""
+
+    @property
+    def check(self) -> str: ...
+
+    @property
+    def alone(self) -> str: ...
+
+    @property
+    def outcome(self) -> str: ...
+
+
+#: Of several findings of one check, the first of these is how it ended. A part that did not run stands in the list.
+_WORST_FIRST = (Outcome.ERROR, Outcome.FAILED, Outcome.WARNED, Outcome.PASSED, Outcome.NOT_RUN)
+
+
+def outcomes_of_checks(findings: Iterable[Decision]) -> list[Outcome]:
+    """How each check ended, one outcome a check however many things it decided (three splits, four tensors, …).
+
+    A check with other options or of another system is another one; the lines that repeat it alone tell them apart.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        found.setdefault((finding.check, finding.alone), []).append(finding.outcome)
+    return [next(worst for worst in _WORST_FIRST if worst in outcomes) for outcomes in found.values()]
 
 
 @dataclass(frozen=True)

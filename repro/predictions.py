@@ -78,6 +78,14 @@ def shape_of(bench: Bench, stage: str) -> list[int]:
     raise ComponentError(f"model: no submodule matches the stage {stage}, or none is called.")
 
 
+def readable(what: str, text: str) -> None:
+    """Raise `ConfigError` for text that cannot be a prediction of this kind, before anything is measured."""
+    if what.partition(" ")[0] == "shape":
+        sizes(text)
+    else:
+        read(text)
+
+
 def judge(truth: Truth, text: str) -> bool:
     """Whether a prediction is right: within the rounding of its own digits (5 % at most), or within the seeds' spread.
 
@@ -112,5 +120,6 @@ def read(text: str) -> tuple[float, float]:
     try:
         value = float(evaluate(typed, {}))
     except ExpressionError as fault:
-        raise ConfigError(f"got {text!r}, need a number or an expression such as log(203): {fault.message}") from None
+        why = f": {fault.message}" if any(map(str.isdigit, typed)) else ""  # of mere words there is nothing to explain
+        raise ConfigError(f"got {text!r}, need a number or an expression such as log(203){why}") from None
     return value, OF_EXPRESSION * abs(value)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from repro.commands import main
+from repro.commands.quiz import ask_all
 from repro.configuration.compose import compose
 from repro.configuration.folders import options
 from repro.contract.paper import Paper
@@ -124,3 +125,46 @@ def test_required_questions_shut_a_gate_that_had_passed(
         if question.component == "loss":
             keep_answer(Path("runs", name), question, "x", "right")
     assert main(["check", *words, "questions=required"]) == 0
+
+
+def asked(folder: Path, paper: Paper, questions: list[Question], *typed: str) -> tuple[list[str], bool]:
+    """What the quiz said when these lines were typed, and whether it ended by itself before they were all read."""
+    said: list[str] = []
+    lines = iter(typed)
+
+    def read(prompt: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    ask_all(questions, paper, folder, read, said.append)
+    return said, next(lines, None) is None
+
+
+def test_quiz_asks_again_what_it_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    paper = Paper.from_config(compose([f"paper={whole_paper()}"]).config)
+    folder = tmp_path / "runs"
+    by_id = {question.id: question for question in load_questions(paper)}
+    said, read_all = asked(folder, paper, [by_id["predict-parameters"]], "lots", "9 to 10", "9")
+    assert read_all
+    assert said[3] == "got 'lots', need a number or an expression such as log(203)"
+    assert said[-1] == "Right: 9 trainable parameters"
+    said, read_all = asked(folder, paper, [by_id["paper-silent"]], "the rate", "maybe", "Yes")
+    assert read_all and "Got 'maybe', need y or n; Enter leaves the question open." in said
+    assert {id: entry["judged"] for id, entry in answers(folder).items()} == {
+        "predict-parameters": "right",
+        "paper-silent": "right",
+    }
+
+
+def test_quiz_keeps_nothing_that_was_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paper = Paper.from_config(compose([f"paper={whole_paper()}"]).config)
+    questions = [question for question in load_questions(paper) if not question.predict][:2]
+    said, read_all = asked(tmp_path / "runs", paper, questions, "an answer", "", "")
+    assert read_all and answers(tmp_path / "runs") == {}
+    said, read_all = asked(tmp_path / "runs", paper, questions, "an answer")
+    assert read_all and said[-1] == "" and answers(tmp_path / "runs") == {}, "the end of input ends the line too"

@@ -71,6 +71,10 @@ def judge_batches(bench: Bench, origin: str, batches: list[dict[str, Tensor]]) -
     if all(": shape" in key for key in faults):
         lost = "an axis lost or gained in a reduction, an index or a squeeze (keepdim=True keeps it)"
         fields["likely"] = (lost, "the axes stand in another order than declared")
+    elif all(": not declared" in key for key in faults):
+        fields["likely"] = ("a tensor that the config does not declare yet", "a name misspelt in the batch")
+    elif all(": dtype" in key for key in faults):
+        fields["likely"] = ("whole numbers where floats are declared, or the reverse", "NumPy's float64 kept")
     return failed(f"{origin}: {'; '.join(list(faults.values())[:4])}", observed=shapes, **fields)
 
 

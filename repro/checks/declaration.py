@@ -99,10 +99,9 @@ def tricky_parts_guarded(bench: Bench) -> list[Finding]:
                     f"nothing guards: {part.part}",
                     expected="the name of a check or the id of a question",
                     observed=(
-                        f"guard {part.guard!r} exists in neither. {near(part.guard, known)} "
+                        f"{part.guard!r}, which is neither. {near(part.guard, known)} "
                         f"Your own questions go into {beside}, each under its id."
                     ).replace("  ", " "),
-                    threshold="exact",
                     **where,
                 )
             )

@@ -454,8 +454,10 @@ def metrics_declared(bench: Bench) -> Finding:
     bad = [n for n, v in metrics.items() if not isinstance(v, (int, float)) or not math.isfinite(float(v))]
     if bad or not metrics:
         return failed(
-            f"{', '.join(bad) or 'no metric'} {'are' if len(bad) > 1 else 'is'} returned as a finite number",
-            expected="a dict of numbers",
+            f"{', '.join(bad)} {'are no finite numbers' if len(bad) > 1 else 'is no finite number'}"
+            if bad
+            else "no metric is returned",
+            expected="a dict of finite numbers",
             observed=", ".join(f"{n}: {metrics[n]!r}"[:60] for n in bad) or "an empty dict",
             location=place(bench),
             likely=(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro.contract.components import is_persons_file, location_in_traceback, short_traceback, unfinished_in
 from repro.errors import ComponentError, ConfigError, DataError, NotWrittenError
-from repro.findings import Finding, Outcome
+from repro.findings import UNFINISHED, Finding, Outcome
 
 if TYPE_CHECKING:
     from repro.contract.bench import Bench
@@ -277,12 +277,11 @@ TWO_PRECISIONS = re.compile(r"\b(float\b.*\bdouble|double\b.*\bfloat)\b", re.IGN
 
 
 def error_of(found: Check, summary: str, location: str) -> Finding:
-    likely: tuple[str, ...] = ("the component raises on valid input (see the traceback)", *found.likely[:2])
+    likely: tuple[str, ...] = found.likely[:2]
     if TWO_PRECISIONS.search(summary):
         likely = (
             "data give float64, NumPy's default, to a model in float32",
             "a dtype is fixed here; checks also run in float64: take that of the input, as in .to(x.dtype)",
-            likely[0],
         )
     return Finding(
         check=found.name,
@@ -291,7 +290,7 @@ def error_of(found: Check, summary: str, location: str) -> Finding:
         summary=summary,
         location=location,
         family=found.family,
-        reason="the check did not finish, so nothing is known about what it decides",
+        reason=UNFINISHED,
         likely=likely,
     )
 

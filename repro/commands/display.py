@@ -44,7 +44,9 @@ def choose(as_json: bool, stream: TextIO | None = None) -> Display:
     if as_json:
         return JsonDisplay(stream)
     dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or "CI" in os.environ
-    return PlainDisplay(stream) if dumb or not stream.isatty() else LiveDisplay(stream)
+    if stream.isatty() and not dumb:
+        return LiveDisplay(stream)
+    return PlainDisplay(stream, width=min(shutil.get_terminal_size().columns, 110) if stream.isatty() else 110)
 
 
 class _Times:
@@ -115,7 +117,7 @@ class PlainDisplay:
         self._print(text)
 
     def close(self) -> None:
-        if shares := words.shares(self._times.of):
+        if shares := words.shares(self._times.of, self._width):
             self._print(shares)
         self._times = _Times()
 
@@ -248,6 +250,6 @@ class LiveDisplay:
     def close(self) -> None:
         self._phase = ""
         self._live.stop()
-        if shares := words.shares(self._times.of):
+        if shares := words.shares(self._times.of, self._width()):
             self._print(shares, "dim")
         self._times = _Times()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from repro.commands.words import printable
 from repro.configuration.secrets import mask_text
 from repro.errors import ExitCode, ReproError
 
@@ -92,12 +93,14 @@ def say(error: ReproError) -> ExitCode:
 
 def _print(text: str, code: ExitCode) -> None:
     sys.stdout.flush()
-    print(mask_text(f"{text}\nexit code {code.value}"), file=sys.stderr, flush=True)
+    print(printable(mask_text(f"{text}\nexit code {code.value}"), sys.stderr), file=sys.stderr, flush=True)
 
 
 def _resumable(what: str, words: Sequence[str], code: ExitCode) -> ExitCode:
     if words[:1] in (["run"], ["check"], ["sweep"]):
         what += f"\nWhat is done is kept; to go on: python -m repro {shlex.join(words)}"
+    elif words[:1] == ["quiz"]:
+        what += "\nEach answer is kept; the same command asks what is open."
     _print(what, code)
     return code
 

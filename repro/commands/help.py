@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
+from repro.commands.words import printable
 from repro.errors import ConfigError, ExitCode
 
 _MEANING = {
@@ -39,6 +40,9 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.command = command
+
+    def format_help(self) -> str:
+        return printable(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.command}: {message}.", f"Flags and examples: python -m repro {self.command} --help")

@@ -74,11 +74,15 @@ def main(words: list[str]) -> ExitCode:
     refuse_existing(files(answers))
     if asks:
         checks = [name for names in checks_of(given.type).values() for name in names]
-        ask(answers, checks, lambda: decided_by(checks), lambda prompt: input(prompt).strip(), print)
+        ask(answers, checks, lambda: decided_by(checks), lambda prompt: input(prompt).strip(), say)
     written = files(answers)
     write(written)
     print(printable(told(answers, written)))
     return ExitCode.OK
+
+
+def say(text: str) -> None:
+    print(printable(text))
 
 
 def ask_type(types: Sequence[str]) -> str:

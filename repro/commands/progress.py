@@ -24,7 +24,7 @@ def progress(folders: Sequence[RunFolder]) -> dict[str, Any]:
     """The four criteria of one paper, from all its runs, the latest first. `done` says which of them hold."""
     plain = [folder for folder in folders if not folder.description.get("variation")] or list(folders)
     latest = plain[0]
-    # a config that was edited since, if only by a new ablation, has a run of its own, without results yet
+    # a config that was edited since has a run of its own, without results yet
     judged = next((folder for folder in plain if folder.verdict.get("rows")), latest)
     numbers: dict[str, Any] = {**matching(judged), "run": "" if judged is latest else judged.run_id}
     explained = explained_lines(latest)

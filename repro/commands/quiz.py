@@ -31,6 +31,8 @@ EXAMPLES = (
     "quiz paper=transformer --answer scale-of-scores='sqrt(d_k) is 8' --judge right",
     "quiz paper=transformer --answer predict-parameters=0.2e6",
 )
+#: What a person says of an answer of their own.
+JUDGED = {"y": "right", "yes": "right", "n": "wrong", "no": "wrong"}
 
 
 def main(words: list[str]) -> ExitCode:
@@ -91,6 +93,9 @@ def answer_one(given: argparse.Namespace, questions: list[Question], paper: Pape
             f"Near: {', '.join(near)}." if near else "The ids: python -m repro quiz paper=… --list",
         )
     if found.predict:
+        from repro.predictions import readable
+
+        readable(found.predict, text)
         right, truth = predicted(found, text, paper)
         print(printable(f"{'right' if right else 'wrong'}: {truth}"))
         keep_answer(folder, found, text, "right" if right else "wrong")
@@ -108,27 +113,48 @@ def ask_all(
     questions: list[Question], paper: Paper, folder: Path, read: Callable[[str], str], say: Callable[[str], None]
 ) -> None:
     """Ask one after the other; an empty answer goes on to the next, the end of input ends."""
+    if questions:
+        say("Enter goes on to the next question, Ctrl-D ends; each answer is kept at once.")
     for number, question in enumerate(questions, 1):
         say(f"\n[{number} of {len(questions)}] {question.component} · {question.kind} · {question.id}")
         say(question.question)
         try:
-            text = read("> ")
-            if not text:
-                continue
-            if question.predict:
-                right, truth = predicted(question, text, paper)
-                say(f"{'Right' if right else 'Not yet'}: {truth}")
-                keep_answer(folder, question, text, "right" if right else "wrong")
-                continue
-            say(f"\nYours:  {text}\nModel:  {question.answer}\n{source(question)}")
-            judged = read("Is yours right? [y/n] ").lower()
+            ask_one(question, paper, folder, read, say)
         except EOFError:
+            say("")  # the prompt stands there without an end of line
             return
-        except ReproError as fault:
-            say(str(fault))
-            continue
-        if judged[:1] in ("y", "n"):
-            keep_answer(folder, question, text, "right" if judged[0] == "y" else "wrong")
+        except KeyboardInterrupt:
+            say("")
+            raise
+
+
+def ask_one(
+    question: Question, paper: Paper, folder: Path, read: Callable[[str], str], say: Callable[[str], None]
+) -> None:
+    """Ask until the answer can be judged; what is left empty is not kept."""
+    from repro.predictions import readable
+
+    while text := read("> "):
+        if question.predict:
+            try:
+                readable(question.predict, text)
+            except ConfigError as fault:
+                say(str(fault))
+                continue
+            try:
+                right, truth = predicted(question, text, paper)
+            except ReproError as fault:  # the person's code does not run: another answer would not help
+                say(str(fault))
+                return
+            say(f"{'Right' if right else 'Not yet'}: {truth}")
+            keep_answer(folder, question, text, "right" if right else "wrong")
+            return
+        say(f"\nYours:  {text}\nModel:  {question.answer}\n{source(question)}")
+        while (judged := read("Is yours right? [y/n] ").lower()) and judged not in JUDGED:
+            say(f"Got {judged!r}, need y or n; Enter leaves the question open.")
+        if judged:
+            keep_answer(folder, question, text, JUDGED[judged])
+        return
 
 
 def predicted(question: Question, text: str, paper: Paper) -> tuple[bool, str]:

@@ -1,6 +1,7 @@
 """`session`: the page of a step as Markdown: goal, prerequisites, your code beside its shapes, questions, checks, bugs.
 
 Without step=… it is the first step that has not passed. The page is also kept in the run folder, and is in the report.
+In a terminal it leaves the answers to the questions out; a file or a pipe gets them.
 """
 
 from __future__ import annotations
@@ -43,6 +44,6 @@ def main(words: list[str]) -> ExitCode:
     if given.json:
         print(mask_text(json.dumps(page.to_json(), indent=2, ensure_ascii=False)))
     else:
-        print(printable(mask_text(render(page))))
+        print(printable(mask_text(render(page, answers=not sys.stdout.isatty()))))
     print(printable(f"Kept as {path}", sys.stderr), file=sys.stderr)
     return ExitCode.OK

@@ -83,6 +83,7 @@ class Watch:
         self.fork: Fork | None = None
         self.since = 0.0
         self.shown: list[str] = []
+        self.size = os.terminal_size((0, 0))
 
     def run(self) -> None:
         """Until q, Ctrl-C or the end of the input."""
@@ -170,8 +171,11 @@ class Watch:
 
     def show(self) -> None:
         """Draw the screen where something changed; without a terminal, print each answer once."""
-        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
-        now = lines(self.state, width)
+        size = shutil.get_terminal_size((100, 24))
+        # without a terminal nothing is too low
+        now = lines(self.state, min(size.columns, 120), size.lines if self.interactive else 1000)
+        if size != self.size and self.interactive:
+            self.shown, self.size = [], size  # the terminal has moved what stood there
         if now == self.shown or (not self.interactive and self.state.end is None):
             return
         self.shown = now

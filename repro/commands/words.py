@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
-from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.findings import UNFINISHED, Evidence, Finding, Gate, Outcome
 
 MARKS = {Gate.PASSED: "✓", Gate.FAILED: "✗", Gate.TO_DO: "◌", Gate.NOT_RUN: "–"}
 #: Findings that are spelled out at a gate; the report has all.
@@ -53,10 +55,15 @@ def open_questions(evidence: Evidence) -> str:
 
 def finding_lines(evidence: Evidence) -> list[str]:
     """What is wrong, where, and what most likely causes it: of findings that keep the gate shut, or that warn."""
-    blocking = _told_once([finding for finding in evidence.findings if finding.blocks])
+    blocking = told_once([finding for finding in evidence.findings if finding.blocks])
     lines = []
+    told: set[Any] = set()
     for finding, others in blocking[:MOST_FINDINGS]:
-        lines += _spelled(finding)
+        # the same check fails in the same way for another split or tensor: where and why were said
+        same = (finding.check, finding.component, finding.outcome, finding.location, finding.likely, finding.alone)
+        spelled = _spelled(finding)
+        lines += spelled[:1] if same in told and finding.outcome is Outcome.FAILED else spelled
+        told.add(same)
         if others:
             lines.append(f"   The same ends {len(others)} more: {', '.join(others)}")
     left = [name for finding, others in blocking[MOST_FINDINGS:] for name in (_name(finding), *others)]
@@ -68,7 +75,7 @@ def finding_lines(evidence: Evidence) -> list[str]:
     return lines
 
 
-def _told_once(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+def told_once(findings: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
     """Each finding with the names of others that ended at the same line with the same words: one fault, many checks.
 
     Of such a fault only those causes are likely that every one of its checks names.
@@ -96,15 +103,15 @@ def _spelled(finding: Finding) -> list[str]:
         for name, text in (
             ("expected", finding.expected),
             ("observed", finding.observed),
-            ("allowed", finding.threshold),
+            ("allowed", "" if finding.threshold == "exact" else finding.threshold),
         )
         if text
     ]
     if compared:
         lines.append(f"   {_indent('; '.join(compared))}")
-    if finding.reason:
+    if finding.reason and finding.reason != UNFINISHED:
         lines.append(f"   {_indent(finding.reason)}")
-    if finding.location:
+    if finding.location and finding.location not in finding.summary:
         lines.append(f"   {finding.location}")
     lines += _column("Likely:", [f"{rank}. {text}" for rank, text in enumerate(finding.likely, 1)])
     lines += _column("Alone:", finding.alone.splitlines())
@@ -119,19 +126,49 @@ def _column(name: str, lines: Iterable[str]) -> list[str]:
     return [f"   {name if index == 0 else '':<7} {line}" for index, line in enumerate(lines)]
 
 
-def shares(times: dict[str, float]) -> str:
+def shares(times: dict[str, float], width: int = 110) -> str:
     """`Time: analysis 2 s (1 %) · … · together 3:04`; empty if nothing was run."""
     total = sum(times.values())
     if total <= 0:
         return ""
     parts = [f"{phase} {seconds(value)} ({100 * value / total:.0f} %)" for phase, value in times.items()]
     line = f"Time: {' · '.join(parts)} · together {seconds(total)}"
-    return "\n".join(textwrap.wrap(line, 110, subsequent_indent="      "))
+    return "\n".join(textwrap.wrap(line, width, subsequent_indent="      "))
+
+
+#: What a wrapped line goes on under: a blank margin, a label such as `Likely:`, a number or a bullet.
+_MARGIN = re.compile(r" *(?:[A-Z][a-z]+(?: do)?: +)?(?:\d+\. |- (?:\[.\] )?)?")
+#: Lines to be copied or compared, and coloured ones: where they are too long, the terminal itself cuts them.
+_AS_IT_IS = re.compile(r"python -m repro|wandb sync|\x1b|^\|")
+
+
+def fitted(text: str, width: int) -> str:
+    """`text` with its long lines wrapped between words, each going on under its own beginning.
+
+    Commands, tables, coloured lines and what stands between ``` marks stay as they are: a line break of ours would be
+    copied with them.
+    """
+    lines: list[str] = []
+    fenced = False
+    for line in text.split("\n"):
+        fenced ^= line.startswith("```")
+        margin = _MARGIN.match(line)
+        assert margin is not None  # every part of it may be empty
+        if len(line) <= width or fenced or _AS_IT_IS.search(line):
+            lines.append(line)
+            continue
+        indent = len(margin[0]) if len(margin[0]) < width // 2 else 0
+        body = textwrap.wrap(line[indent:], width - indent, break_long_words=False, break_on_hyphens=False)
+        lines += [(" " * indent if number else line[:indent]) + part for number, part in enumerate(body)]
+    return "\n".join(lines)
 
 
 def printable(text: str, stream: IO[str] | None = None) -> str:
-    """`text` as the stream's encoding can show it; a terminal without UTF-8 must not end a run."""
-    encoding = getattr(stream or sys.stdout, "encoding", None) or "utf-8"
+    """`text` as the stream can show it: wrapped for a terminal, and in its encoding; one without UTF-8 ends no run."""
+    stream = stream or sys.stdout
+    if stream.isatty():
+        text = fitted(text, shutil.get_terminal_size().columns)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     if encoding.lower().replace("-", "") == "utf8":
         return text
     for mark, plain in {

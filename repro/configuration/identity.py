@@ -24,6 +24,7 @@ EXCLUDED = (
     "threads",
     "workers",
     "check",
+    "ablations",  # declared beside the paper: a run of one carries its changes in its own name
     "tracking",
     "launcher",
     "sweep",

@@ -17,6 +17,7 @@ from repro.errors import ComponentError, ConfigError, ReproError
 
 HARNESS_FOLDER = Path(__file__).resolve().parents[1]
 PAPERS_FOLDER = HARNESS_FOLDER / "papers"
+MESSAGE_LINES = 6  # of an exception that says much, as load_state_dict does of every key
 
 
 def locate(path: str, key: str) -> Any:
@@ -37,6 +38,11 @@ def locate(path: str, key: str) -> Any:
                 f"{key}: there is no module {cause.name!r} (from {path!r}).",
                 "Looked in the current folder and the installed packages. Write the module, or correct the path.",
             ) from None
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            own = cause.name.partition(".")[0] == module_name.partition(".")[0]
+            file = cause.name.replace(".", "/") + ".py"
+            what = f"Write {file}" if own else f"Install the package that has {cause.name}"
+            raise ComponentError(failure.message, f"{what}, or correct the name.") from cause
         raise
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
@@ -138,8 +144,16 @@ def short_traceback(error: BaseException, frames: int = 4) -> str:
     ]
     if isinstance(error, SyntaxError) and error.filename:
         lines.append(f"  {relative(error.filename)}:{error.lineno}\n    {(error.text or '').strip()}")
-    lines.append("  " + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {line}" for line in message_of(error))])
+
+
+def message_of(error: BaseException) -> list[str]:
+    """The lines of `RuntimeError: …`, the first `MESSAGE_LINES` of many; of a syntax error only what is wrong."""
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    if isinstance(error, SyntaxError):
+        return lines[-1:]
+    more = len(lines) - MESSAGE_LINES
+    return [*lines[:MESSAGE_LINES], f"… {more} more lines"] if more > 1 else lines
 
 
 def unfinished_in(error: BaseException | None) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.findings import Outcome
+from repro.sweeps.deviations import edited_since
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number, plain
 from repro.tracking.run_folder import RunFolder, list_runs
@@ -188,7 +189,8 @@ class Candidates:
         with most seeds."""
         best: tuple[tuple[float, ...], tuple[float, ...], bool, int, int] = ((), (), False, 0, 0)
         for study in self.studies:
-            runs = metrics_by_run(study)
+            edited = edited_since(study, self.settings)
+            runs = {run: seeds for run, seeds in metrics_by_run(study).items() if run not in edited}
             values, identical = paired(runs.get(name) or {}, runs.get(BASELINE) or {}, record)
             alone, _ = paired(runs.get(ONLY + name) or {}, runs.get(ALL_REMOVED) or {}, record)
             if len(values) > best[4]:

@@ -66,7 +66,10 @@ def stopped_at(evidence: Evidence, stopped: bool) -> str:
 
 
 def mirror(context: PhaseContext) -> None:
-    """Copy what is new to W&B; a mirror that cannot start says so once, and nothing else changes."""
+    """Copy what is new to W&B; a mirror that cannot start says so once, and nothing else changes.
+
+    How to send it is said once something was trained: gates alone are nothing that one would look at there.
+    """
     from repro.tracking.wandb_mirror import WandbMirror
 
     mirrored = WandbMirror(context.folder, context.settings.get("tracking") or {}, context.display.note)
@@ -74,5 +77,5 @@ def mirror(context: PhaseContext) -> None:
         mirrored.mirror()
     finally:
         mirrored.close()
-    if mirrored.sync_command:
+    if mirrored.sync_command and context.folder.processes():
         context.display.note(f"W&B, offline: {mirrored.sync_command}")

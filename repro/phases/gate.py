@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro.errors import ConfigError
-from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.findings import Evidence, Finding, Gate, Outcome, outcomes_of_checks
 from repro.phases.context import PhaseContext
 from repro.phases.fingerprints import entries_of
 from repro.phases.systems import System, distinct
@@ -149,15 +149,15 @@ def counts(findings: list[Finding]) -> str:
     """ "9 checks", with what did not pass named: "9 checks, 1 warned, 2 not run"."""
     if not findings:
         return ""
-    ran = [f for f in findings if f.outcome is not Outcome.NOT_RUN]
-    parts = [f"{len(ran)} check{'s' if len(ran) != 1 else ''}"]
+    outcomes = outcomes_of_checks(findings)
+    ran = len(outcomes) - outcomes.count(Outcome.NOT_RUN)
+    parts = [f"{ran} check{'s' if ran != 1 else ''}"]
     for outcome, word in (
         (Outcome.FAILED, "failed"),
         (Outcome.ERROR, "raised"),
         (Outcome.WARNED, "warned"),
         (Outcome.NOT_RUN, "not run"),
     ):
-        number = sum(f.outcome is outcome for f in findings)
-        if number:
+        if number := outcomes.count(outcome):
             parts.append(f"{number} {word}")
     return ", ".join(parts)

@@ -119,6 +119,27 @@ def learning_rate_finding(record: Mapping[str, Any], memorised: bool = False) ->
             " (gauntlet.learning_rate.updates)",
             **common,
         )
+    if usable is None and record.get("needed_updates"):
+        return Finding(
+            outcome=Outcome.WARNED,
+            observed="the loss of an update varies by more than it could fall; trials of about"
+            f" {record['needed_updates']:,} updates would tell:"
+            f" gauntlet.learning_rate.updates={record['needed_updates']}",
+            **common,
+        )
+    blown = [str(trial["error"]) for trial in record["trials"] if trial["state"] == "diverged"]
+    if usable is None and blown and len(blown) == len(record["trials"]):
+        return Finding(
+            outcome=Outcome.FAILED,
+            observed=blown[0].partition("\n")[0],
+            likely=(
+                "the logarithm of zero or a division by zero, for values that come now and then",
+                "0 · infinity in a gradient: torch.where and xlogy guard the value, not always its gradient",
+                "a sum over an empty set, such as a batch that is masked entirely",
+            ),
+            alone="import torch\ntorch.autograd.set_detect_anomaly(True)  # names the operation, in an update of yours",
+            **common,
+        )
     if usable is None:
         likely: tuple[str, ...] = (
             "the optimiser does not hold the model's parameters",

@@ -164,7 +164,7 @@ def failed_component(name: str, fault: ComponentError) -> Evidence:
         component=component,
         outcome=Outcome.ERROR,
         summary=fault.message.removeprefix(f"{component}: "),
-        expected=fault.hint,
+        reason=fault.hint,
         location=trace.splitlines()[0].strip() if trace else "",
         family="declaration",
     )

@@ -72,7 +72,8 @@ def said(value: Any) -> bool:
 def unwritten(component: str, paper: Paper, place: Place = lambda key: "") -> list[ToDo]:
     """What of a component is to write. An empty list also where something else is wrong: building it says what."""
     if not paper.has(component):
-        name = f"{paper.name}.{component}.{'evaluate' if component == 'evaluation' else component.capitalize()}"
+        function = {"evaluation": "evaluate", "loss": "loss"}.get(component, component.capitalize())
+        name = f"{paper.name}.{component}.{function}"
         what = f"write {component}.py and name it here as `{component}: {{_target_: {name}}}`"
         where = place("paper.name").partition(" line ")[0] or f"conf/paper/{paper.name}.yaml"
         return [ToDo(component, what, where)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from repro.errors import ExitCode
 from repro.findings import Evidence
+from repro.sweeps.deviations import edited_since
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number
 from repro.tracking.run_folder import RunFolder
@@ -248,8 +249,11 @@ def ablations_of(context: Judgeable) -> dict[str, dict[int, dict[str, float]]]:
     """Metrics of every ablation by name and seed; the baseline of the study is the full model."""
     found: dict[str, dict[int, dict[str, float]]] = {}
     study = context.folder.studies().get("ablation") or {}
+    edited = edited_since(study, context.settings)
     for trial in study.get("trials") or ():
         name = trial["params"]["ablation"]
+        if name in edited:
+            continue
         seeds = found.setdefault(FULL if name == BASELINE else name, {})
         for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
             seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}

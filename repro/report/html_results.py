@@ -120,7 +120,7 @@ def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason
     bounds = tag("span", words.interval(row), class_="unit") if row.interval else None
     count = str(row.n) if row.n else "–"
     texts = (
-        row.printed or "–",
+        words.printed(row) or "–",
         fragment(words.ours(row), " " if bounds else "", bounds),
         words.difference(row),
         words.tolerance(row),
@@ -304,7 +304,7 @@ def facts(report: tree.Report, names: Names) -> Section | None:
                 "div",
                 tag("div", tag("b", row.label), unit),
                 tag("div", fact_strip(row, axis) if comparable(row) else None, class_="c-strip"),
-                tag("div", row.printed, class_="n", data_head="paper"),
+                tag("div", words.printed(row), class_="n", data_head="paper"),
                 tag("div", words.ours(row), class_="n", data_head="ours"),
                 tag(
                     "div",

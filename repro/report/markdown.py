@@ -93,7 +93,7 @@ def render(report: tree.Report) -> str:
     if report.phases:
         lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
         for phase in report.phases:
-            counts = f"{phase.count('passed')} of {len(phase.checks)} passed"
+            counts = f"{phase.count('passed')} of {phase.count()} passed"
             lines.append(f"| {phase.name} | {counts} | {duration(phase.seconds)} | {text(phase.summary)} |")
         parts.append(folded(words.gates_sentence(report), "\n".join(lines)))
     if report.commands:
@@ -166,7 +166,7 @@ def rows_table(rows: tuple[tree.Row, ...]) -> str:
         )
         cells = (
             name,
-            row.printed or "–",
+            words.printed(row) or "–",
             words.ours(row),
             words.interval(row) or "–",
             words.tolerance(row),

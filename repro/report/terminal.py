@@ -33,8 +33,12 @@ def render(
     `folder` is where report.html lies; without it the last line names no path.
     """
     lines = list(report.sentences) or [words.first_sentence(report)]
-    if report.phases and report.phases[-1].outcome == "failed":
+    ended = report.newest.outcome if report.newest else ""
+    if ended == "failed":
         return "\n".join(lines[:1] + ending(report, folder, width))  # rows would hide what has to be mended
+    if ended == "to_do":
+        # what to write and the next commands were said where the run stopped
+        return "\n".join(lines[:1] + ([f"Report: {folder / 'report.html'}"] if folder else []))
     lines[1:1] = finals.told(report)
     chosen, hidden = short(report, most)
     if chosen:
@@ -48,7 +52,10 @@ def render(
         lines.append(f"  … and {len(edits) - MOST_EDITS} further edits: all are in the report")
     if hidden:
         lines.append("  … " + words.counted(hidden) + (": all rows are in the report" if folder else ""))
-    return "\n".join(lines + to_run(report, width) + ending(report, folder, width))
+    command, gives = to_run(report, width)
+    if command == words.next_command(report):
+        return "\n".join(lines + ending(report, folder, width) + gives)
+    return "\n".join(lines + ([f"Not run: {command}", *gives] if command else []) + ending(report, folder, width))
 
 
 def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
@@ -59,19 +66,19 @@ def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:
     return [line] if len(line) <= width else parts
 
 
-def to_run(report: tree.Report, width: int) -> list[str]:
-    """The command that gives most of the paper's rows that were not run, how many, and what it would take."""
+def to_run(report: tree.Report, width: int) -> tuple[str, list[str]]:
+    """The command that gives most of the paper's rows that were not run, and lines on how many and what it takes."""
     commands = Counter(row.command for row in report.results if row.verdict == "not_run" and row.command)
     if not commands:
-        return []
+        return "", []
     command, number = commands.most_common(1)[0]
     rest = len(commands) - 1
     more = f"; {plural(rest, 'further command')} in the report" if rest else ""
-    lines = [f"Not run: {command}", f"  gives {plural(number, 'row')}{more}"]
+    lines = [f"  gives {plural(number, 'row')}{more}"]
     takes = next((row.estimate for row in report.results if row.command == command and row.estimate), "")
     if takes:
         lines += textwrap.wrap(f"takes {takes}", width, initial_indent="  ", subsequent_indent="    ")
-    return lines
+    return command, lines
 
 
 def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Row, ...]]:
@@ -104,7 +111,7 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
         cells.append(
             (
                 words.clip(label(row), 30),
-                words.clip("" if bare else row.printed, 14),
+                words.clip("" if bare else words.printed(row), 14),
                 words.ours(row),
                 half,
                 verdict(row),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from repro.findings import outcomes_of_checks
 from repro.session.page import Page
 
 #: The seven verdicts in the order in which tallies and legends show them, with the word a reader sees.
@@ -277,7 +278,9 @@ class Phase:
     questions: int = 0
 
     def count(self, *outcomes: str) -> int:
-        return sum(check.outcome in outcomes for check in self.checks)
+        """Checks that ended so; without an outcome all of them."""
+        ended = outcomes_of_checks(self.checks)
+        return sum(one in outcomes for one in ended) if outcomes else len(ended)
 
 
 @dataclass(frozen=True)
@@ -392,6 +395,12 @@ class Report:
         """How many printed results were compared with a measurement."""
         counts = tally(self.results)
         return sum(counts[verdict] for verdict in (*DECIDED, "inconclusive"))
+
+    @property
+    def newest(self) -> Phase | None:
+        """The phase whose evidence is youngest: where the last run ended, whatever older runs left of later ones."""
+        places = range(len(self.phases))
+        return self.phases[max(places, key=lambda n: (self.phases[n].created, n))] if self.phases else None
 
     @property
     def facts(self) -> tuple[Row, ...]:

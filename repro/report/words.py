@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from repro.findings import SYMPTOMS
+from repro.phases import CHECKED
 from repro.report import tree
 from repro.report.numbers import Style, count, decimal, percent, plural
 
@@ -87,6 +88,11 @@ def ours(row: tree.Row) -> str:
     return shown.show(row.ours, more=0 if exact else 1)
 
 
+def printed(row: tree.Row) -> str:
+    """The number as the paper prints it, its sign as ours are written."""
+    return "−" + row.printed[1:] if row.printed.startswith("-") else row.printed
+
+
 def interval(row: tree.Row) -> str:
     if row.interval is None:
         return ""
@@ -137,7 +143,7 @@ def clip(text: str, size: int) -> str:
 
 def shape_of(row: tree.Row) -> str:
     """The row read aloud: the text alternative of its strip."""
-    parts = [f"{row.label}: paper {row.printed or '–'}"]
+    parts = [f"{row.label}: paper {printed(row) or '–'}"]
     if row.tolerance is not None:
         parts.append(f"tolerance {tolerance(row)}")
     if row.ours is not None:
@@ -209,23 +215,48 @@ def gates_sentence(report: tree.Report) -> str:
 
 def next_command(report: tree.Report) -> str:
     """The command that helps most now: mend a shut gate, explain a gap, decide what is undecided, run what was not."""
-    for phase in report.phases:
+    for phase in (*([report.newest] if report.newest else ()), *report.phases):
         if phase.outcome == "failed":
             return at_shut_gate(report.header, phase)
+    rows = {row.id: row for row in (*report.results, *report.analogues)}
     for gap in report.gaps:
-        if gap.next:
+        row = rows.get(gap.row)
+        # what is merely undecided asks for seeds, not for another experiment
+        if gap.next and (row is None or not for_more_seeds(report.header, row)):
             return gap.next
+    for row in rows.values():
+        if more := for_more_seeds(report.header, row):
+            return more
     for verdict in ("inconclusive", "not_run"):
-        for row in (*report.results, *report.analogues):
+        if verdict == "not_run" and report.phases and report.phases[-1].name in CHECKED:
+            return shlex.join(["python", "-m", "repro", "run", *typed(report.header)])
+        for row in rows.values():
             if row.verdict == verdict and row.command:
                 return row.command
     return "python -m repro status"
 
 
+def for_more_seeds(header: tree.Header, row: tree.Row) -> str:
+    """The command that adds as many seeds as are expected to decide an undecided row; "" for any other."""
+    if row.verdict != "inconclusive" or not row.more_seeds:
+        return ""
+    seeds = (row.n or 0) + row.more_seeds
+    if row.setting == "analogue":
+        return f"{row.command} sweep.seeds={seeds}" if row.kind == "claim" and row.command else ""
+    words = [word for word in typed(header) if not word.startswith("reproduction.max_seeds=")]
+    return shlex.join(["python", "-m", "repro", "run", *words, f"reproduction.max_seeds={seeds}"])
+
+
+def typed(header: tree.Header) -> list[str]:
+    """What chose this run on its command line, without which phases of it were run."""
+    chosen = [word for word in header.overrides if word.partition("=")[0] not in ("paper", "phases", "keep_going")]
+    return [f"paper={header.paper}", *chosen]
+
+
 def at_shut_gate(header: tree.Header, phase: tree.Phase) -> str:
     """The ablation debug where one batch cannot be memorised and no check says why; else the page of the step."""
     failed = {check.check for check in phase.checks if check.outcome in ("failed", "error")}
-    paper = [f"paper={header.paper}", *(word for word in header.overrides if not word.startswith("paper="))]
+    paper = typed(header)
     if failed and failed <= set(SYMPTOMS):
         return shlex.join(["python", "-m", "repro", "debug", *paper])
     return shlex.join(["python", "-m", "repro", "session", *paper, f"step={phase.name}"])

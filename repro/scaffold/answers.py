@@ -130,15 +130,32 @@ def tricky_parts(
     found = []
     while part := read("  easy to get wrong: "):
         hidden_in = read("  where the paper hides it: ")
-        while (guard := read("  what would notice, a check (? lists them) or the id of a question: ")) == "?":
-            for name, what in decides().items():
-                say(f"    {name}: {what}")
-        if guard and guard not in checks:
-            close = difflib.get_close_matches(guard, checks, n=1)
-            near = f"; the nearest check is {close[0]}" if close else ""
-            say(f"    {guard} is none of the checks{near}: a question of that id will be asked for.")
+        guard = guard_of(checks, decides, read, say)
         found.append({"part": part, "hidden_in": hidden_in, "guard": guard})
     return found
+
+
+def guard_of(
+    checks: Sequence[str],
+    decides: Callable[[], Mapping[str, str]],
+    read: Callable[[str], str],
+    say: Callable[[str], None],
+) -> str:
+    """The check or the question that would notice; a name without blanks, or none."""
+    while True:
+        guard = read("  what would notice, a check (? lists them) or the id of a question: ")
+        if guard == "?":
+            for name, what in decides().items():
+                say(f"    {name}: {what}")
+        elif len(guard.split()) > 1:
+            say(f"    {guard!r} has blanks: give the question an id, such as masks-by-hand; you write it later.")
+        else:
+            break
+    if guard and guard not in checks:
+        close = difflib.get_close_matches(guard, checks, n=1)
+        near = f"; the nearest check is {close[0]}" if close else ""
+        say(f"    {guard} is none of the checks{near}: a question of that id will be asked for.")
+    return guard
 
 
 def numbers(read: Callable[[str], str], say: Callable[[str], None]) -> list[dict[str, str]]:

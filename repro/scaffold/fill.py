@@ -29,6 +29,8 @@ SAYS = {
     "update": "model.train(), zero_grad, forward, loss, self.backward(total), clip, step; return the scalars to log",
     "evaluate": "go through data.batches(split) in eval mode, and return the metric of the whole split",
 }
+#: Longer titles would make the first lines of files too long to read.
+SHORT_TITLE = 40
 
 
 class Template(string.Template):
@@ -40,7 +42,9 @@ class Template(string.Template):
 def files(answers: Answers) -> dict[Path, str]:
     """Text of each file of a new paper, by its path below the current folder."""
     name = answers.name
-    values = {**facts(answers), **of_type(answers.type)}
+    values = {**of_type(answers.type), **facts(answers)}
+    if answers.numbers:
+        values["metric"] = ", ".join(dict.fromkeys(number["metric"] for number in answers.numbers))
     names = {
         "paper.yaml": Path("conf/paper") / f"{name}.yaml",
         "reference_numbers.yaml": Path("reference_numbers") / f"{name}.yaml",
@@ -57,7 +61,8 @@ def filled(template: str, values: Mapping[str, str]) -> str:
 
 def facts(answers: Answers) -> dict[str, str]:
     """What the answers give; an empty one is left empty, so that the analysis gate names it."""
-    title = answers.title or answers.name
+    title = " ".join((answers.title or answers.name).split()).replace('"', "'").replace("\\", "/")
+    id, version = re.fullmatch(r"(.*?)(v\d+)?", answers.arxiv).groups()  # type: ignore[union-attr]  # it matches any
     tricky = [
         f"{{part: {quoted(entry['part'])}, hidden_in: {quoted(entry['hidden_in'])}, guard: {entry['guard'] or 'null'}}}"
         for entry in answers.tricky
@@ -66,8 +71,10 @@ def facts(answers: Answers) -> dict[str, str]:
         "name": answers.name,
         "type": answers.type,
         "title": quoted(answers.title),
-        "title_text": " ".join(title.split()).replace('"', "'").replace("\\", "/"),
-        "arxiv": quoted(answers.arxiv),
+        "title_text": title,
+        "about": title if len(title) <= SHORT_TITLE else answers.name,  # in lines that say more
+        "arxiv": quoted(id),
+        "version": version or "null",
         "core_algorithm": quoted(answers.core_algorithm),
         "stripped_away": listed([quoted(text) for text in answers.stripped_away]),
         **{f"components_{name}": quoted(answers.components.get(name, "")) for name in COMPONENTS},
@@ -104,6 +111,7 @@ def records(answers: Answers) -> str:
     label: {quoted(number["metric"].replace("_", " "))}
     group: {quoted(re.split(r"[,;(]", number["where"])[0])}
     value: {number["value"]}
+    # unit: percent, bits, points, …
     direction: {number["direction"]}
     metric: {number["metric"]}
     split: test

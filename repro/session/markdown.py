@@ -6,8 +6,11 @@ from repro.report.markup import UNPRINTABLE
 from repro.session.page import Box, Page
 
 
-def render(page: Page) -> str:
-    """The page as text; folded answers are `<details>`, which Markdown viewers open on a click."""
+def render(page: Page, answers: bool = True) -> str:
+    """The page as text; folded answers are `<details>`, which Markdown viewers open on a click.
+
+    Without `answers` they are left out: a terminal cannot fold them.
+    """
     parts = [
         f"# Session: {page.title}, step {page.number} of {page.of}: {page.step}",
         "## Today's implementation goal",
@@ -25,14 +28,17 @@ def render(page: Page) -> str:
     if not page.code:
         parts.append("Nothing is written yet.")
     parts.append("## Checkpoint questions")
+    after = "" if answers else ", and shows each answer after yours"
     right = sum(asked.state == "right" for asked in page.questions)
-    parts.append(f"{right} of {len(page.questions)} judged right. They are asked by `{quiz(page)}`.")
+    parts.append(f"{right} of {len(page.questions)} judged right. `{quiz(page)}` asks them{after}.")
     for asked in page.questions:
         mark = {"right": "x", "wrong": " ", "open": " "}[asked.state]
         again = " (judged wrong; try again)" if asked.state == "wrong" else ""
+        parts.append(f"- [{mark}] **{asked.kind}**, `{asked.id}`: {plain(asked.question)}{again}")
+        if not answers:
+            continue
         yours = f"Yours: {plain(asked.yours)}\n\n" if asked.yours else ""
         source = f"\n\nSource: {plain(asked.source)}" if asked.source else ""
-        parts.append(f"- [{mark}] **{asked.kind}**, `{asked.id}`: {plain(asked.question)}{again}")
         parts.append(f"<details><summary>Answer</summary>\n\n{yours}{plain(asked.answer)}{source}\n\n</details>")
     parts += ["## Verification steps", boxes(page.verification) or "No check gates this step."]
     parts.append(f"Run them: `python -m repro check paper={page.paper} 'phases=[{page.step}]'`")

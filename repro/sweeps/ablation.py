@@ -146,6 +146,7 @@ class AblationStudy:
             updates=self.updates,
             points=tuple({"ablation": run} for run in self.runs),
             seeds=self.seeds,
+            declared={name: dict(entry["changes"]) for name, entry in switches(self.settings).items()},
         )
         study = Study(plan, self.folder / "studies", self.task, self.measure, self.conclude)
         return study.run(self.pool, lambda record: shown(record, "ablations", progress))
@@ -176,8 +177,8 @@ class AblationStudy:
         return planned_runs(self.settings["ablations"], None, "both")[run]
 
     def process(self, run: str, seed: int) -> str:
-        """ "ablation-no_dropout-seed-0"; what add-one runs remove depends on the names: they carry a hash."""
-        if run == ALL_REMOVED or run.startswith(ONLY):
+        """ "ablation-no_dropout-3fa2c1-seed-0": the hash is of the changes; an edited ablation is another run."""
+        if run != BASELINE:
             text = repr(sorted(self.changes(run).items()))
             run = f"{run}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
         return f"{self.kind}-{run}-seed-{seed}"

@@ -46,3 +46,13 @@ def spoken(entry: Mapping[str, Any]) -> str:
 def switches(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Ablations and deviations together: everything that an ablation study can switch alone."""
     return {**(settings.get("ablations") or {}), **declared(settings)}
+
+
+def edited_since(study: Mapping[str, Any], settings: Mapping[str, Any]) -> frozenset[str]:
+    """Runs of an ablation study's record whose declaration has other changes now: what they measured is not it."""
+    known = switches(settings)
+    return frozenset(
+        run["name"]
+        for run in study.get("runs") or ()
+        if run["name"] in known and dict(known[run["name"]]["changes"]) != run["changes"]
+    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro import arithmetic
 from repro.errors import ComponentError, ConfigError
-from repro.sweeps.falling import fall
+from repro.sweeps.falling import CLEARLY, fall
 from repro.sweeps.processes import ShowProgress, changed_process, code_folder, plain, shown
 from repro.sweeps.study import Interval, Measured, Plan, Study
 from repro.sweeps.tasks import Task
@@ -245,8 +245,8 @@ class RateSweep:
                 # one that was pruned, for being worse than others, may still show that its loss falls
                 details = [self.as_far(trial["processes"][0])]
             entry: dict[str, Any] = {"rate": trial["params"]["learning_rate"], "state": trial["state"]}
-            for key in ("initial", "final", "drop", "standard_error"):
-                values = [decode_number(one[key]) for one in details if one[key] is not None]
+            for key in ("initial", "final", "drop", "standard_error", "updates"):
+                values = [decode_number(one[key]) for one in details if one.get(key) is not None]
                 entry[key] = math.fsum(values) / len(values) if values else None
             entry["falls"] = trial["state"] != "diverged" and all(one["falls"] for one in details)
             entries.append(entry)
@@ -290,24 +290,54 @@ def conclusion(rates: Sequence[Mapping[str, Any]], paper: float | None) -> dict[
         inside = usable[0] <= paper <= usable[1]
         if not inside:
             factor = paper / usable[1] if paper > usable[1] else paper / usable[0]
+    needed = None if usable else updates_needed(rates)
     return {
         "paper_value": paper,
+        "needed_updates": needed,
         "usable": usable,
         "best_rate": None if best is None else decided[best]["rate"],
         "paper_inside": inside,
         "paper_factor": factor,
         "rates": [dict(rate) for rate in rates],
-        "summary": summary(usable, paper, inside, factor, bool(rates)),
+        "summary": summary(usable, paper, inside, factor, rates, needed),
     }
 
 
+def updates_needed(rates: Sequence[Mapping[str, Any]]) -> int | None:
+    """How long a trial must be to show a fall to half the loss, where at every rate noise would hide a fall to zero.
+
+    None where the trials could have shown one. The standard error of a fall goes with one over the root of the updates,
+    for its windows are shares of them.
+    """
+    seen = [rate for rate in rates if rate["state"] == "complete" and rate.get("standard_error") is not None]
+    if not seen or any(CLEARLY * rate["standard_error"] < abs(rate["initial"]) for rate in seen):
+        return None
+    seen = [rate for rate in seen if rate["initial"]]
+    if not seen:
+        return None
+    quietest = min(seen, key=lambda rate: rate["standard_error"] / abs(rate["initial"]))
+    longer = (CLEARLY * quietest["standard_error"] / (abs(quietest["initial"]) / 2)) ** 2
+    updates = quietest["updates"] * longer
+    unit = 10 ** max(0, math.floor(math.log10(updates)) - 1)
+    return int(math.ceil(updates / unit) * unit)
+
+
 def summary(
-    usable: Sequence[float] | None, paper: float | None, inside: bool | None, factor: float | None, tried: bool
+    usable: Sequence[float] | None,
+    paper: float | None,
+    inside: bool | None,
+    factor: float | None,
+    rates: Sequence[Mapping[str, Any]],
+    needed: int | None,
 ) -> str:
     """ "rates 3.16e-04 … 1e-02 learn, the paper's 6.99e-04 lies inside"."""
-    if not tried:
+    if not rates:
         return "no rate tried yet"
     own = "" if paper is None else f"the paper's {paper:.3g}"
+    if all(rate["state"] == "diverged" for rate in rates):
+        return f"the loss becomes NaN or infinite at every rate, down to {min(rate['rate'] for rate in rates):.3g}"
+    if needed:
+        return "trials too short to see the loss fall: its noise would hide a fall to zero"
     if usable is None:
         return "no rate makes the loss fall clearly" + (f", {own} neither" if own else "")
     low, high = usable

@@ -63,6 +63,9 @@ class Plan:
     prune: bool = False
     sampler_seed: int = 0
     retry_failed: bool = False
+    #: Of a study whose processes say themselves what they train: what else defines it. Where this or the space is
+    #: another than before, the study begins anew, and finds what was trained already.
+    declared: Params | None = None
 
     def definition(self) -> dict[str, Any]:
         """What must not change when the study is resumed; more trials may always be asked for."""
@@ -77,6 +80,7 @@ class Plan:
             "space": space,
             "seeds": list(self.seeds),
             "updates": self.updates,
+            **({} if self.declared is None else {"declared": self.declared}),
         }
 
 
@@ -202,8 +206,10 @@ class Study:
 
         plan = self.plan
         self.folder.mkdir(parents=True, exist_ok=True)
+        storage = journal_storage(self.folder / f"{plan.name}.journal")
+        self.drop_what_was_declared_otherwise(storage)
         self.optuna = optuna.create_study(
-            storage=journal_storage(self.folder / f"{plan.name}.journal"),
+            storage=storage,
             study_name=plan.name,
             load_if_exists=True,
             direction=plan.direction,
@@ -232,6 +238,18 @@ class Study:
             self.optuna.enqueue_trial(point, skip_if_exists=True)
         if plan.retry_failed:
             self.retry([trial for trial in trials if trial.state == optuna.trial.TrialState.FAIL])
+
+    def drop_what_was_declared_otherwise(self, storage: optuna.storages.BaseStorage) -> None:
+        """Delete the study of this name where only what its plan `declared` (and so its space) has changed."""
+        import optuna
+
+        new = self.plan.definition()
+        if self.plan.declared is None or self.plan.name not in optuna.get_all_study_names(storage):
+            return
+        old = optuna.load_study(study_name=self.plan.name, storage=storage).user_attrs.get("definition") or {}
+        changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+        if "declared" in changed and changed <= {"declared", "space"}:
+            optuna.delete_study(study_name=self.plan.name, storage=storage)
 
     def retry(self, failed: Sequence[optuna.trial.FrozenTrial]) -> None:
         """Queue failed parameters once more, unless a later trial has tried them."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.commands.words import told_once
 from repro.errors import ReproError
 from repro.findings import Evidence, Finding, Gate, Outcome
 
@@ -99,8 +100,8 @@ def stopped(evidence: Evidence, paper: Paper) -> dict[str, Any]:
     """What holds in a gate that stays shut, the first thing that does not, and what helps with it, in order."""
     from repro.questions import load_questions
 
-    blocking = [finding for finding in evidence.findings if finding.blocks]
-    first = blocking[0] if blocking else next(iter(evidence.findings), None)
+    blocking = told_once([finding for finding in evidence.findings if finding.blocks])
+    first, same = blocking[0] if blocking else (next(iter(evidence.findings), None), [])
     held = [f.check for f in evidence.findings if f.outcome is Outcome.PASSED]
     questions = [q for q in load_questions(paper) if q.component == evidence.phase and not q.predict]
     return {
@@ -109,6 +110,7 @@ def stopped(evidence: Evidence, paper: Paper) -> dict[str, Any]:
         "summary": evidence.summary,
         "held": list(dict.fromkeys(held)),
         "first": first.to_json() if first is not None else None,
+        "same": same,
         "more": max(0, len(blocking) - 1),
         "hints": hints(first, paper),
         "question": question_of(first, questions),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from repro.commands.words import MARKS
-from repro.findings import Gate
+from repro.findings import UNFINISHED, Gate
 
 KEYS = "h hint · r again · q quit"
 
@@ -42,20 +42,24 @@ class State:
             self.end, self.working = event, ""
 
 
-def lines(state: State, width: int = 100) -> list[str]:
-    """The whole screen."""
-    head = state.title or "looking for the paper …"
-    if state.seconds is not None:
-        head += f" · answered in {state.seconds:.1f} s"
-    shown = [head, ""]
-    for phase, outcome, text in state.gates:
-        shown.append(cut(f" {MARKS[Gate(outcome)]} {phase:<11} {text}", width))
+def lines(state: State, width: int = 100, height: int = 1000) -> list[str]:
+    """The whole screen. Where it is too low for all, the gates that hold share a line; then the beginning is shown."""
+    time = "" if state.seconds is None else f" · answered in {state.seconds:.1f} s"
+    head = cut(state.title or "looking for the paper …", width - len(time)) + time
+    gates = [cut(f" {MARKS[Gate(outcome)]} {phase:<11} {text}", width) for phase, outcome, text in state.gates]
+    below: list[str] = []
     if state.working:
-        shown.append(cut(f" ◐ {state.working}", width))
+        below.append(cut(f" ◐ {state.working}", width))
     if state.end is not None:
-        shown += ["", *END[str(state.end["event"])](state, width)]
+        below += ["", *END[str(state.end["event"])](state, width)]
     if state.printed:
-        shown += ["", "   Your code printed:", *(cut(f"   {line}", width) for line in state.printed)]
+        below += ["", "   Your code printed:", *(cut(f"   {line}", width) for line in state.printed)]
+    hold = [phase for phase, outcome, _ in state.gates if outcome == Gate.PASSED]
+    if len(hold) > 1 and len(gates) + len(below) > height - 4:
+        gates = [cut(f" {MARKS[Gate.PASSED]} {', '.join(hold)}", width), *gates[len(hold) :]]
+    shown = [head, "", *gates, *below]
+    if len(shown) > height - 2:
+        shown = [*shown[: height - 3], "   …"]
     return [*shown, "", f" {KEYS}"]
 
 
@@ -76,14 +80,21 @@ def of_syntax(state: State, width: int) -> list[str]:
     place = f"{os.path.relpath(str(end['file']))}:{end['line']}"
     text = str(end["text"])
     blank = len(text) - len(text.lstrip())
-    caret = " " * max(0, int(end["column"]) - 1 - blank)
-    return [f" ✎ {place} is not Python yet: {end['why']}", "", f"   {text.strip()}", f"   {caret}^"]
+    caret = max(0, int(end["column"]) - 1 - blank)
+    code = text.strip()
+    start = max(0, caret - (width - 8))  # of a long line the end that the caret points to
+    shown = ("…" if start else "") + cut(code[start:], width - 4)
+    return [
+        *wrapped(f"✎ {place} is not Python yet: {end['why']}", width, " "),
+        "",
+        f"   {shown}",
+        f"   {' ' * (caret - start + bool(start))}^",
+    ]
 
 
 def of_error(state: State, width: int) -> list[str]:
-    return (
-        wrapped(str((state.end or {})["text"]), width, " ✗ ")[:1] + wrapped(str((state.end or {})["text"]), width)[1:]
-    )
+    first, *rest = wrapped(str((state.end or {})["text"]), width)
+    return [f" ✗ {first.strip()}", *rest]
 
 
 def of_failed(state: State, width: int) -> list[str]:
@@ -107,10 +118,12 @@ def of_stopped(state: State, width: int) -> list[str]:
     mark = "◌ to do" if end["to_do"] else "✗"
     shown += wrapped(f"{mark} {first['component']} · {first['check']}: {first['summary']}", width, " ")
     for label in ("expected", "observed", "threshold", "reason"):
-        if first[label]:
+        if first[label] and first[label] not in ("exact", UNFINISHED):
             shown += wrapped(f"{label.capitalize()}: {first[label]}", width)
-    if first["location"]:
+    if first["location"] and first["location"] not in first["summary"]:
         shown += wrapped(f"Where: {first['location']}", width)
+    if end["same"]:
+        shown += wrapped(f"The same ends {len(end['same'])} more: {', '.join(end['same'])}", width)
     if end["more"]:
         shown.append(f"   and {end['more']} more after it")
     return shown + helped(end, state.hints, width)

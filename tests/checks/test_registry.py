@@ -157,7 +157,7 @@ def test_the_lines_to_test_a_check_alone_import_the_check(name: str) -> None:
     [
         ("mat1 and mat2 must have the same dtype, but got Float and Double", "data give float64"),
         ("expected scalar type Double but found Float", "data give float64"),
-        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "the component raises on valid input"),
+        ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "a bug"),
     ],
 )
 def test_two_precisions_are_traced_to_a_dtype_fixed_in_the_code(raised: str, first: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from repro.commands import words
 from repro.commands.display import JsonDisplay, LiveDisplay, PlainDisplay, choose
-from repro.findings import Evidence, Finding, Gate, Outcome
+from repro.findings import UNFINISHED, Evidence, Finding, Gate, Outcome
 
 FAILED = Finding(
     check="causal",
@@ -146,6 +146,16 @@ def test_many_failures_are_counted() -> None:
     assert words.finding_lines(many)[-1] == "   and 2 more: decoder/causal, decoder/causal"
 
 
+def test_what_fails_alike_elsewhere_takes_a_line() -> None:
+    train = FAILED.with_changes(summary="train: not as declared")
+    elsewhere = FAILED.with_changes(
+        summary="another line", location="repro/papers/mine/model.py:90 in DecoderLayer.forward"
+    )
+    text = words.finding_lines(Evidence("model", Gate.FAILED, "", findings=(FAILED, train, elsewhere)))
+    assert text[7] == "   decoder/causal: train: not as declared" and text[8] == "   decoder/causal: another line"
+    assert sum("mask off by one" in line for line in text) == 2
+
+
 def test_one_fault_that_ends_many_checks_is_told_once() -> None:
     raised = FAILED.with_changes(
         outcome=Outcome.ERROR,
@@ -167,3 +177,45 @@ def test_one_fault_that_ends_many_checks_is_told_once() -> None:
     assert "   Likely: 1. it raises" in text and not any("a seed" in line for line in text)
     first = text[: text.index("   The same ends 1 more: decoder/deterministic")]
     assert not any("a mask" in line for line in first)
+
+
+def test_long_lines_go_on_under_their_beginning_and_commands_stay_whole() -> None:
+    text = "\n".join(
+        [
+            "   Likely: 1. the target is shifted twice as far as it must be",
+            "- [ ] a box that is longer than the terminal is wide",
+            "Next: python -m repro run paper=mine training.learning_rate=0.01",
+            "```python",
+            "x = 1  # a listing stays as it was typed, however long",
+            "```",
+        ]
+    )
+    assert words.fitted(text, 40).split("\n") == [
+        "   Likely: 1. the target is shifted",
+        "              twice as far as it must be",
+        "- [ ] a box that is longer than the",
+        "      terminal is wide",
+        "Next: python -m repro run paper=mine training.learning_rate=0.01",
+        "```python",
+        "x = 1  # a listing stays as it was typed, however long",
+        "```",
+    ]
+    assert words.fitted(text, 100) == text
+
+
+def test_only_a_terminal_is_wrapped_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert words.printable("one two three four five", Terminal()) == "one two three four\nfive"
+    assert words.printable("one two three four five", io.StringIO()) == "one two three four five"
+
+
+def test_what_was_raised_is_not_repeated() -> None:
+    raised = FAILED.with_changes(
+        outcome=Outcome.ERROR,
+        summary="model raised:\n  mine/model.py:9 in forward\n  RuntimeError: odd",
+        location="mine/model.py:9 in forward",
+        reason=UNFINISHED,
+        threshold="exact",
+    )
+    text = "\n".join(words.finding_lines(Evidence("model", Gate.FAILED, "", findings=(raised,))))
+    assert text.count("mine/model.py:9") == 1 and UNFINISHED not in text and "allowed" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.contract.components import build, call_by_name, locate, location_of
+from repro.contract.components import build, call_by_name, locate, location_of, persons_errors
 from repro.contract.paper import Paper
 from repro.errors import ComponentError, ConfigError
 
@@ -111,3 +111,26 @@ def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
     (package / "gone.py").write_text("raise SystemExit(0)\n")
     with pytest.raises(ComponentError, match=r"gone.py:1 in <module>"):
         locate("persons_paper.gone.make", "model._target_")
+
+
+def test_a_message_of_several_lines_is_shown_whole_unless_it_is_long() -> None:
+    def lines_of(message: str) -> list[str]:
+        with pytest.raises(ComponentError) as caught, persons_errors("model raised"):
+            raise RuntimeError(message)
+        return str(caught.value).splitlines()
+
+    shown = lines_of("Error(s) in loading state_dict for Model:\n\tMissing key(s): 'layer.weight'.\n\tsize mismatch")
+    assert [line.strip() for line in shown[-3:]] == [
+        "RuntimeError: Error(s) in loading state_dict for Model:",
+        "Missing key(s): 'layer.weight'.",
+        "size mismatch",
+    ]
+    shown = lines_of("\n".join(f"key {number}" for number in range(40)))
+    assert shown[-2:] == ["  key 5", "  … 34 more lines"]
+
+
+def test_a_package_that_is_missing_is_to_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "needs_more.py").write_text("import package_that_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ComponentError, match="Install the package that has package_that_nobody_has"):
+        locate("needs_more.Model", "model._target_")

@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import jsonschema
 import pytest
 
 import repro.report
-from repro.report import html, json_report, markdown, terminal, tree
+from repro.report import html, json_report, markdown, terminal, tree, words
 from repro.report.collect import collect
 from tests.report.page import read
 from tests.report.test_html import HOSTILE, measured, report_of
@@ -111,8 +112,7 @@ def test_terminal_of_the_laptop_run(transformer: Path) -> None:
     assert "not run: " in text and max(map(len, lines[3:-2])) <= 100
     assert "holds (other setting)" in text
     assert "Report: runs/transformer/3f9a1c/report.html" in text
-    assert lines[-1] == "Next: python -m repro run paper=transformer scale=paper"
-    assert "Not run: python -m repro run paper=transformer scale=paper\n  gives 24 rows" in text
+    assert lines[-2:] == ["Next: python -m repro run paper=transformer scale=paper", "  gives 24 rows"], "said once"
     assert "\x1b" not in text and "\x1b[34m" in terminal.render(collect(transformer), colour=True)
 
 
@@ -137,8 +137,55 @@ def test_a_shut_gate_shows_no_rows_but_what_to_do_about_it(failed: str, next_com
         "training", "failed", "1 of 2 checks", (tree.Check(failed, "model", "failed", "It leaks."),), 1, ""
     )
     report = report_of(measured((90.0,)), phases=(shut,))
-    report = replace(report, header=replace(report.header, overrides=("paper=mine", "model.width=8")))
+    overrides = ("paper=mine", "phases=[training]", "model.width=8")  # a step is one phase already
+    report = replace(report, header=replace(report.header, overrides=overrides))
     assert terminal.render(report).splitlines() == ["One sentence.", f"Next: {next_command}"]
+
+
+def test_a_printed_minus_is_written_as_ours() -> None:
+    report = report_of(measured((-2.404, -2.41), printed="-2.414", paper=-2.414))
+    for text in (terminal.render(report), markdown.render(report), html.render(report)):
+        assert "−2.414" in text and "-2.414" not in text
+
+
+def test_a_step_to_do_was_told_where_the_run_stopped() -> None:
+    to_do = tree.Phase("data", "to_do", "to do: load the examples", (), 0, "")
+    report = report_of(measured((90.0,), verdict="not_run", command="python -m repro run paper=mine"), phases=(to_do,))
+    assert terminal.render(report).splitlines() == ["One sentence."]
+    assert terminal.render(report, Path("runs/mine/1")).splitlines()[1:] == ["Report: runs/mine/1/report.html"]
+
+
+def test_what_is_undecided_asks_for_seeds_and_what_is_worse_for_its_cause() -> None:
+    rate = "python -m repro run paper=mine training.learning_rate=0.01"
+    gaps = (tree.Gap("value", None, None, "", next=rate),)
+
+    def next_of(verdict: str, **row: Any) -> str:
+        report = replace(report_of(measured((90.0, 91.0), verdict=verdict, id="value", n=2, **row)), gaps=gaps)
+        header = replace(report.header, overrides=("paper=mine", "scale=smoke", "reproduction.max_seeds=2"))
+        return words.next_command(replace(report, header=header))
+
+    more = "python -m repro run paper=mine scale=smoke reproduction.max_seeds=9"
+    assert next_of("inconclusive", more_seeds=7) == more
+    assert next_of("inconclusive", more_seeds=None) == rate, "where no number of seeds would decide"
+    assert next_of("mismatch_worse") == rate
+
+
+def test_what_an_older_run_left_of_another_phase_is_not_where_this_one_ended() -> None:
+    older = tree.Phase(
+        "data", "failed", "", (tree.Check("splits_disjoint", "data", "failed", ""),), 1, "2026-01-01T10:00"
+    )
+    newer = tree.Phase("loss", "failed", "", (tree.Check("loss_terms", "loss", "failed", ""),), 1, "2026-01-01T11:00")
+    row = measured((), verdict="not_run", command="")
+    assert words.next_command(report_of(row, phases=(older, newer))).endswith("step=loss")
+    assert words.next_command(report_of(row, phases=(older, replace(newer, outcome="passed")))).endswith("step=data")
+
+
+def test_after_the_gates_alone_the_training_comes_next() -> None:
+    gate = tree.Phase("evaluation", "passed", "9 checks", (), 1, "")
+    row = measured((), verdict="not_run", command="python -m repro run paper=mine scale=paper")
+    report = report_of(row, phases=(gate,))
+    report = replace(report, header=replace(report.header, overrides=("paper=mine", "phases=[evaluation]", "a.b=1")))
+    assert words.next_command(report) == "python -m repro run paper=mine a.b=1"
 
 
 def test_a_long_reason_is_cut_beside_the_verdict_and_whole_in_the_fold() -> None:
@@ -168,10 +215,7 @@ def test_what_was_not_run_says_what_it_would_take() -> None:
         "bleu", "BLEU", "not_run", kind="value", command="python -m repro run scale=paper", estimate="460 hours"
     )
     report = SimpleNamespace(results=(row, row))
-    assert terminal.to_run(report, 100) == [  # type: ignore[arg-type]
-        "Not run: python -m repro run scale=paper",
-        "  gives 2 rows",
-        "  takes 460 hours",
-    ]
+    command, lines = terminal.to_run(report, 100)  # type: ignore[arg-type]
+    assert command == "python -m repro run scale=paper" and lines == ["  gives 2 rows", "  takes 460 hours"]
     silent = SimpleNamespace(results=(replace(row, estimate=""),))
-    assert terminal.to_run(silent, 100)[1:] == ["  gives 1 row"]  # type: ignore[arg-type]
+    assert terminal.to_run(silent, 100)[1] == ["  gives 1 row"]  # type: ignore[arg-type]

@@ -66,6 +66,22 @@ def test_answers_become_an_analysis_and_a_table() -> None:
     assert parse_table(texts(Answers("mine", "other"))["reference_numbers/mine.yaml"]).records == ()
 
 
+def test_the_version_is_what_was_read_and_the_metric_what_is_printed() -> None:
+    found = texts(Answers("mine", "vision", arxiv="1706.03762v5", numbers=[number_of(NUMBER), number_of(NUMBER)]))
+    paper = yaml.safe_load(found["conf/paper/mine.yaml"])["paper"]
+    assert (paper["arxiv"], paper["version"]) == ("1706.03762", "v5")
+    assert "by the names that the reference table uses: accuracy." in found["mine/evaluation.py"]
+    paper = yaml.safe_load(texts(Answers("mine", "vision", arxiv="1706.03762"))["conf/paper/mine.yaml"])["paper"]
+    assert paper["version"] is None, "not read, so not claimed"
+
+
+def test_a_long_title_stands_in_the_config_and_not_in_every_first_line() -> None:
+    title = "Deep Unsupervised Learning using Nonequilibrium Thermodynamics"
+    found = texts(Answers("mine", "other", title=title))
+    assert yaml.safe_load(found["conf/paper/mine.yaml"])["paper"]["title"] == title
+    assert all(len(text.splitlines()[0]) <= 120 for text in found.values())
+
+
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60))
 def test_any_text_survives(text: str) -> None:
     found = texts(Answers("mine", "other", title=text, core_algorithm=text, stripped_away=[text, "x"]))
@@ -104,13 +120,14 @@ def asked(*lines: str) -> tuple[Answers, list[str]]:
 
 def test_what_is_asked_in_a_terminal() -> None:
     about = ["A Title", "Nature 323", "arXiv:1234.56789", "", "beam search", "", *["the part"] * 5]
-    tricky = ["masks", "section 3", "?", "causal", ""]
+    tricky = ["masks", "section 3", "?", "by hand, on paper", "causal", ""]
     number = ["accuracy", "ninety", "94", "Table 1", "up", "higher", "1", "one run", ""]
     answers, said = asked(*about, *tricky, *number, "one GPU")
     assert (answers.title, answers.core_algorithm, answers.stripped_away) == ("A Title", "", ["beam search"])
     assert answers.arxiv == "1234.56789" and any("'Nature 323' is no arXiv id" in line for line in said)
     assert answers.tricky == [{"part": "masks", "hidden_in": "section 3", "guard": "causal"}]
     assert any("causal: Decides whether" in line for line in said)
+    assert any("'by hand, on paper' has blanks" in line for line in said)
     assert answers.numbers == [number_of(NUMBER.replace("94.10", "94").replace(", row small", "").replace("0.5", "1"))]
     assert any("value is 'ninety'" in line for line in said) and any("direction is 'up'" in line for line in said)
     assert answers.compute == "one GPU"

@@ -39,6 +39,10 @@ def test_every_step_of_a_built_in_paper_renders(name: str, tmp_path: Path) -> No
         text = render(page)
         assert re.findall(r"^## (.*)$", text, re.M) == HEADS
         assert "- [x] `" not in text and text.count("<details>") == text.count("</details>") == len(page.questions)
+        in_terminal = render(page, answers=False)
+        assert "details>" not in in_terminal and all(
+            asked.question.split()[0] in in_terminal for asked in page.questions
+        )
         assert Page.from_json(page.to_json()) == page
     model = render(build_page("model", paper, RunFolder(tmp_path / name / "run"), {}))
     assert "class " in model and "# ← declared: " in model and re.search(r"^\| \w+ \| \[batch", model, re.M)

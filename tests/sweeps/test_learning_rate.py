@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from repro.findings import Outcome
+from repro.phases.gauntlet import learning_rate_finding
 from repro.sweeps.falling import fall
 from repro.sweeps.learning_rate import conclusion, log_points, paper_rate
 
@@ -86,6 +88,35 @@ def test_no_rate_learns() -> None:
     assert (found["usable"], found["paper_inside"]) == (None, None)
     assert found["summary"] == "no rate makes the loss fall clearly, the paper's 0.001 neither"
     assert conclusion([], 1e-3)["summary"] == "no rate tried yet"
+
+
+def test_trials_that_could_not_show_a_fall_say_how_long_they_must_be() -> None:
+    # a standard error of 2 in a loss of 5: to see it fall by half takes (5 · 2 / 2.5)² = 16 times as many updates
+    noisy = [{**rate(value, False), "standard_error": 2.0, "updates": 60} for value in (1e-4, 1e-3)]
+    found = conclusion(noisy, 1e-3)
+    assert found["usable"] is None and found["needed_updates"] == 960
+    assert found["summary"] == "trials too short to see the loss fall: its noise would hide a fall to zero"
+    quiet = {**rate(1e-2, False), "standard_error": 0.01, "updates": 60}
+    found = conclusion([*noisy, quiet], 1e-3)
+    assert found["needed_updates"] is None and found["summary"].startswith("no rate makes")
+    record = {**conclusion(noisy, 1e-3), "trials": [{"number": 0, "state": "complete", "error": None}]}
+    finding = learning_rate_finding(record)
+    assert finding.outcome is Outcome.WARNED and "gauntlet.learning_rate.updates=960" in finding.observed
+
+
+def test_a_loss_that_is_lost_at_every_rate_is_no_matter_of_the_rate() -> None:
+    found = conclusion([rate(1e-5, False, state="diverged"), rate(1e-3, False, state="diverged")], 1e-3)
+    assert found["summary"] == "the loss becomes NaN or infinite at every rate, down to 1e-05"
+    trials = [
+        {"number": n, "state": "diverged", "error": "learning_rate-000: loss became nan at update 48 of 60.\nTrace it"}
+        for n in (0, 1)
+    ]
+    finding = learning_rate_finding({**found, "trials": trials})
+    assert (
+        finding.outcome is Outcome.FAILED
+        and finding.observed == "learning_rate-000: loss became nan at update 48 of 60."
+    )
+    assert "logarithm of zero" in finding.likely[0]
 
 
 SCHEDULE = {

@@ -19,11 +19,14 @@ import pytest
 from repro.commands.display import JsonDisplay, PlainDisplay
 from repro.configuration import compose
 from repro.configuration.compose import Composed
+from repro.configuration.identity import run_id
 from repro.errors import ConfigError, ExitCode
 from repro.sweeps.ablation import ablation_study
 from repro.sweeps.command import run_sweep
+from repro.sweeps.deviations import edited_since
 from repro.sweeps.learning_rate import learning_rate_study
 from repro.sweeps.pool import Pool
+from repro.sweeps.processes import plain
 from repro.tracking.run_folder import RunFolder
 
 
@@ -76,12 +79,35 @@ def test_ablations(workers: Pool, tmp_path: Path) -> None:
     assert effect["mean"] == pytest.approx(1.0, abs=0.15)
     assert effect["interval"][0] < effect["mean"] < effect["interval"][1]
     assert [run["name"] for run in record["runs"]] == ["baseline", "no_bias"]
-    store = folder.process("ablation-no_bias-seed-1")
+    (store,) = (
+        one for one in folder.processes(kind="ablation") if (one.record["name"], one.record["seed"]) == ("no_bias", 1)
+    )
     assert store.record["changes"] == {"model.bias": False} and store.record["name"] == "no_bias"
     assert store.metrics["metrics"]["error"] > 0.9
     one_more = ablation_study(composed, folder, workers, ["no_bias"], 4, study="ablation-more")
     assert next(e for e in one_more["effects"] if e["metric"] == "error")["n"] == 4
     assert len(list(folder.root.rglob("trajectory.jsonl"))) == 8, "three of the four seeds were there already"
+
+
+@pytest.mark.usefixtures("in_line_folder")
+def test_an_ablation_that_is_added_or_edited_trains_nothing_else_again(workers: Pool, tmp_path: Path) -> None:
+    composed, folder = opened(tmp_path)
+    ablation_study(composed, folder, workers, ["no_bias"], 2)
+    before = {path: path.stat().st_mtime_ns for path in folder.root.rglob("trajectory.jsonl")}
+    assert len(before) == 4
+
+    added, same = opened(tmp_path, "+ablations.slow={changes: {training.rate: 1e-4}, own: true}")
+    assert run_id(added.config) == run_id(composed.config), "a declaration is no part of what identifies a run"
+    record = ablation_study(added, same, workers, ["no_bias", "slow"], 2)
+    assert {effect["name"] for effect in record["effects"]} == {"no_bias", "slow"}
+    after = {path: path.stat().st_mtime_ns for path in folder.root.rglob("trajectory.jsonl")}
+    assert len(after) == 6 and before.items() <= after.items()
+
+    edited, same = opened(tmp_path, "+ablations.slow={changes: {training.rate: 1e-5}, own: true}")
+    assert edited_since(record, plain(edited)) == {"slow"} and not edited_since(record, plain(added))
+    again = ablation_study(edited, same, workers, ["no_bias", "slow"], 2)
+    assert next(run["changes"] for run in again["runs"] if run["name"] == "slow") == {"training.rate": 1e-5}
+    assert len(list(folder.root.rglob("trajectory.jsonl"))) == 8, "the edited one is another run"
 
 
 @pytest.mark.usefixtures("in_line_folder")
