@@ -397,7 +397,11 @@ def sentence(ranked: Sequence[Cause], command: str) -> str:
         largest = max(closing, key=lambda cause: (cause.shares or (0.0, 0.0))[1], default=None)
         if largest is not None and largest.shares is not None and 0 < largest.shares[1] < math.inf:
             most = math.ceil(100 * largest.shares[1])
-            text += f"; the largest effect, {largest.label}, covers at most {most} % of the gap"
+            text += (
+                f"; the largest effect, {largest.label}, covers at most {most} % of the gap"
+                if most <= 100
+                else f"; too few seeds measured {largest.label} to say what it covers"
+            )
     if command:
         text += f". Cheapest next experiment: {command}"
     return text

@@ -70,6 +70,8 @@ def test_nothing_explains_it_and_the_cheapest_experiment_is_named() -> None:
         "Cheapest next experiment: python -m repro sweep ablation paper=x"
     )
     assert attribute(OURS, PRINTED, TOLERANCE, []).sentence == "unexplained"
+    noisy = attribute(OURS, PRINTED, TOLERANCE, [Switch("noisy", "deviation", values=(-9.0, 9.5, 0.1))])
+    assert noisy.sentence == "nothing that was measured explains it; too few seeds measured noisy to say what it covers"
 
 
 def test_a_dead_part_is_missing_only_if_every_metric_agrees() -> None:
