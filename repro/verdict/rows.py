@@ -169,7 +169,7 @@ def judge(
 
 
 def decided_by(record: Record, several: Sequence[Measured]) -> int:
-    """The place of the first run that measured what the record needs; 0 where none did."""
+    """The place of the first run that measured what the record needs; where none did, of the one that comes nearest."""
 
     def fits(one: Measured) -> bool:
         if record.kind == "fact":
@@ -178,7 +178,13 @@ def decided_by(record: Record, several: Sequence[Measured]) -> int:
             return record.claim.ablation in one.ablations
         return bool(one.runs) and not unmet_requirement(record, one)
 
-    return next((place for place, one in enumerate(several) if fits(one)), 0)
+    def met(one: Measured) -> int:
+        needed = (need.partition("=") for need in (*record.requires.overrides, *record.requires.settings))
+        fulfilled = sum(same_setting(lookup(one.config, key), wanted) for key, _, wanted in needed)
+        return fulfilled + (record.requires.data == one.data) + (record.requires.scale == one.scale)
+
+    places = range(len(several))
+    return max(places, key=lambda place: (fits(several[place]), met(several[place])))
 
 
 def holm(

@@ -123,6 +123,12 @@ def test_a_documented_result_that_was_tested_says_how_it_came_out(tmp_path: Path
     found = collect(folder.root).tasks
     assert found is not None and [one.verdict for one in found.tasks] == ["", "match"]
     assert found.tasks[1].high_source == "Table 9, row b"
+    # a row that no run can decide says what the nearest lacks, which is not its task
+    Path("reference_numbers/small.yaml").write_text(
+        text.replace("requires: {data: b}", "requires: {data: b, settings: [reproduction.updates=99]}")
+    )
+    (row,) = [row for row in together([a, b], tmp_path / "runs")[1].rows if row.id == "loss_of_b"]
+    assert (row.verdict, row.reason) == ("not_run", "needs reproduction.updates=99, this run has 30")
 
 
 def test_what_does_not_fit_is_named_and_never_mixed(tmp_path: Path) -> None:

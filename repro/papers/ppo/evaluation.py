@@ -56,7 +56,7 @@ def pictures(model: nn.Module, data: Any) -> dict[str, Any]:
     for reward in reversed(rewards):
         after = reward + data.gamma * after
         worth.append(after)
-    episode = f"one test episode without exploration, return {sum(rewards):g} in {len(rewards)} steps"
+    episode = f"one test episode without exploration, return {sum(rewards):.4g} in {len(rewards)} steps"
     drawn = {"missing": f"not rendered: {why}"} if why else {"frames": np.stack(frames)}
     found: dict[str, Any] = {"episode": {**drawn, "caption": episode}}
     if data.rewards.running is None:  # else V is in units of scaled rewards
