@@ -62,9 +62,10 @@ def strip(row: tree.Row, axis: Symmetric) -> Markup:
     )
 
 
-def verdict_cell(row: tree.Row, why: str) -> Markup:
+def verdict_cell(row: tree.Row, why: str, flagged: bool = True) -> Markup:
+    """The verdict, and what a reader must know beside it; `flagged` is False where its group says that once for all."""
     remarks: list[Content] = [tag("small", why) if why else None]
-    remarks += [tag("small", words.flag(row)) if words.flag(row) else None]
+    remarks += [tag("small", words.flag(row)) if flagged and words.flag(row) else None]
     remarks += [tag("small", f"edited: {name} {before} → {now}") for name, before, now in row.edits]
     word = tag("span", strips.shape(row.verdict), tag("span", row.word), class_=f"verdict v-{row.verdict}")
     return fragment(word, remarks)
@@ -108,7 +109,7 @@ def summary(row: tree.Row) -> str:
     return row.where or row.group or "source"
 
 
-def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason: str) -> Markup:
+def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason: str, flagged: bool) -> Markup:
     quiet = axis is None or not drawable(row)
     why = words.reason(row)
     cells: list[Content] = [tag("th", row.label, scope="row", role="rowheader", class_="c-name")]
@@ -128,7 +129,7 @@ def table_row(row: tree.Row, axis: Symmetric | None, names: Names, shared_reason
     )
     for (name, head), text in zip(HEADS, texts, strict=True):
         cells.append(tag("td", text, class_=f"n {name}", data_head=head, role="cell"))
-    cells.append(tag("td", verdict_cell(row, "" if quiet else told), class_="c-verdict", role="cell"))
+    cells.append(tag("td", verdict_cell(row, "" if quiet else told, flagged), class_="c-verdict", role="cell"))
     kind = (" quiet said" if told else " quiet") if quiet else ""
     details = folded(summary(row), provenance(row), paper=row.verdict != "not_run")
     return fragment(
@@ -203,13 +204,21 @@ def rows_table(rows: tuple[tree.Row, ...], names: Names, caption: str) -> Markup
             name = f"{name} · {unit[0]}"
         reason = shared(members)
         directions = " ".join(sorted({row.direction for row in members}))
+        flags = [words.flag(row) for row in members if drawable(row)]
+        together = f"each {flags[0]}" if len(flags) > 1 and flags[0] and len(set(flags)) == 1 else ""
         spoken = next((row.reason for row in members if words.reason(row) == reason), "") if reason else ""
         body.append(
-            group_head(name, members, axis, spoken, sides=axis is not None and f"{unit}{directions}" not in told)
+            group_head(
+                name,
+                members,
+                axis,
+                spoken or together,
+                sides=axis is not None and f"{unit}{directions}" not in told,
+            )
         )
         if axis is not None:
             told.add(f"{unit}{directions}")
-        body += [table_row(row, axis, names, reason) for row in members]
+        body += [table_row(row, axis, names, reason, flagged=not together or bool(spoken)) for row in members]
     return tag(
         "table",
         tag("caption", caption, class_="unseen"),

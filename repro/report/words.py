@@ -121,6 +121,9 @@ def reason(row: tree.Row) -> str:
     """Why the verdict is what it is, in a few words: what stands beside the verdict."""
     if row.verdict == "inconclusive" and row.more_seeds:
         return f"{plural(row.more_seeds, 'more seed')} expected to decide"
+    if row.verdict == "inconclusive" and row.kind == "value" and row.interval is not None:
+        # the interval and the band stand in the row itself; the fold has the whole sentence
+        return clip(row.reason.partition("; ")[2] or row.reason, SHORT)
     if row.verdict == "paper_inconsistent" and row.ours is not None:
         return f"the paper’s own text gives {ours(row)}"
     if row.kind == "curve" or row.verdict in ("not_run", "not_testable", "paper_inconsistent", "inconclusive"):

@@ -48,6 +48,23 @@ def test_a_tolerance_stricter_than_the_papers_error_is_said_beside_the_verdict()
     assert said not in html.render(report_of(measured((90.0, 90.4))))
 
 
+def test_what_all_rows_of_a_group_share_is_said_once_in_html() -> None:
+    said = "tolerance stricter than the paper’s own error"
+    rows = [measured((90.0, 90.4), id=f"r{n}", stricter=True) for n in range(3)]
+    page = html.render(report_of(*rows))
+    assert page.count(said) == 1 and f"each {said}" in page
+    page = html.render(report_of(*rows, measured((90.0, 90.4), id="other")))
+    assert page.count(said) == 3 and f"each {said}" not in page
+
+
+def test_an_undecided_row_says_beside_its_interval_only_what_would_decide() -> None:
+    reason = "our interval 89 … 91 crosses an edge of 88 … 90; not even 1000 seeds are expected to decide"
+    row = measured((90.0, 90.4), verdict="inconclusive", kind="value", reason=reason)
+    assert words.reason(row) == "not even 1000 seeds are expected to decide"
+    assert reason in html.render(report_of(row))  # in its fold
+    assert words.reason(replace(row, interval=None)) == reason
+
+
 @pytest.mark.parametrize(
     ("updates", "full", "says"),
     [
