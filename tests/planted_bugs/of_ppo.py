@@ -390,8 +390,8 @@ BUGS: dict[str, Planted] = {
     "rollout not saved": bug("data", '"rollout": self.rollout,', '"rollout": None,', "training", ""),
     "episode not resumed": bug(
         "environments",
-        "            self.step(action)\n\n\nclass Running",
-        "            pass\n\n\nclass Running",
+        "            self.step(action)\n\n\ndef instead_of",
+        "            pass\n\n\ndef instead_of",
         "training",
         "",
     ),
