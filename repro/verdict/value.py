@@ -98,7 +98,9 @@ def decide_value(
     if verdict is Verdict.INCONCLUSIVE:
         most = looks[-1] if looks else None
         arrays = np.array(mean), np.array(spread)
-        futile = most is not None and bool(chance_to_decide(*arrays, n, most, low, high, level) < FUTILE)
+        # with the last planned seed used, what a larger budget would need is the question
+        left = most is not None and n < most
+        futile = left and bool(chance_to_decide(*arrays, n, most or n, low, high, level) < FUTILE)
         more = None if futile else further_seeds(mean, spread, n, low, high, level)
     return ValueVerdict(
         verdict,

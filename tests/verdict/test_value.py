@@ -131,6 +131,13 @@ def test_sequential_needs_more_at_each_look_and_stops_when_it_is_hopeless() -> N
     assert (on_edge.verdict, on_edge.futile, on_edge.more_seeds) == (Verdict.INCONCLUSIVE, True, None)
 
 
+def test_a_used_budget_says_what_a_larger_one_would_need() -> None:
+    values = [1.7 + 0.4 * (-1) ** i for i in range(6)]
+    last = decide_value(values, 0.0, 2.0, looks=(3, 6))
+    assert (last.verdict, last.futile) == (Verdict.INCONCLUSIVE, False)
+    assert last.more_seeds is not None and f"{last.more_seeds} more seed" in last.reason
+
+
 def test_more_rows_widen() -> None:
     one, ten = (decide_value([27.1, 27.4, 27.5], 27.3, 5.0, rows=rows).interval for rows in (1, 10))
     assert ten[0] < one[0] < one[1] < ten[1]
