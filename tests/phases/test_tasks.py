@@ -79,7 +79,10 @@ def test_tasks_are_put_side_by_side_with_the_mean_of_normalised_scores(tmp_path:
     assert find_run("small").run_id == "ccc" and list_runs("runs")[-1].root.name == folder.run_id
 
 
-def test_every_output_has_the_section(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_output_has_the_section(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # whatever the terminal of the tests
     run_of("a", "aaa", {0: 2.0, 1: 4.0})
     run_of("flat", "fff", {0: 3.0, 1: 3.5})
     run_of("b", "bbb", {0: 3.0, 1: 2.0})
