@@ -153,7 +153,7 @@ def test_a_residual_network_takes_the_operations_of_its_convolutions() -> None:
     context = context_of("paper=resnet")
     paper = compute.paper_of_record(context, record(context, "error_20"))
     assert paper.settings["model"]["layers"] == 20
-    # section 4.2: 3 stages of 2n convolutions of 3 × 3, 16, 32, 64 filters on 32², 16², 8² places; the first of a stage halves
+    # section 4.2: three stages of 2n convolutions of 3 × 3 with 16, 32, 64 filters on 32², 16², 8² places
     places, filters = (32 * 32, 16 * 16, 8 * 8), (16, 32, 64)
     products = 9 * 3 * filters[0] * places[0] + filters[2] * 10
     before = filters[0]
