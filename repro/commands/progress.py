@@ -128,32 +128,39 @@ def mark_explained(folder: RunFolder, names: Iterable[str]) -> list[str]:
 
 
 def gotchas(folders: Iterable[RunFolder]) -> list[dict[str, Any]]:
-    """Checks that failed and later passed, oldest first: with the dates, and what changed in between.
+    """What failed and later passed, oldest first: with the dates, and what changed in between.
 
+    Checks that failed and passed together saw one fault: `check` is the first of them, `others` the rest.
     Runs of one choice of data, scale and values count together: a mended configuration has another run folder.
     """
     kinds: dict[tuple[str, ...], list[tuple[dict[str, Any], RunFolder]]] = {}
     for folder in folders:
         own = tuple(sorted(o for o in folder.description.get("overrides") or () if o.partition("=")[0] not in EXCLUDED))
         kinds.setdefault(own, []).extend((line, folder) for line in folder.evidence_history)
-    found = []
+    found: list[dict[str, Any]] = []
     for entries in kinds.values():
         failed: dict[tuple[str, str], tuple[dict[str, Any], RunFolder]] = {}
         for line, folder in sorted(entries, key=lambda entry: str(entry[0].get("created"))):
             for check in line.get("failed") or ():
                 failed[line["phase"], check] = (line, folder)
+            together: dict[str, dict[str, Any]] = {}  # by the moment at which they failed
             for check in line.get("passed") or ():
-                if (line["phase"], check) in failed:
-                    before, where = failed.pop((line["phase"], check))
-                    found.append(
-                        {
-                            "phase": line["phase"],
-                            "check": check,
-                            "failed": before.get("created", ""),
-                            "passed": line.get("created", ""),
-                            "changed": changed((before, where), (line, folder)),
-                        }
-                    )
+                if (line["phase"], check) not in failed:
+                    continue
+                before, where = failed.pop((line["phase"], check))
+                moment_of_failure = str(before.get("created", ""))
+                if moment_of_failure in together:
+                    together[moment_of_failure]["others"].append(check)
+                    continue
+                together[moment_of_failure] = {
+                    "phase": line["phase"],
+                    "check": check,
+                    "others": [],
+                    "failed": moment_of_failure,
+                    "passed": line.get("created", ""),
+                    "changed": changed((before, where), (line, folder)),
+                }
+            found += together.values()
     return sorted(found, key=lambda one: one["passed"])
 
 
@@ -226,6 +233,10 @@ def moment(time: str) -> str:
     return time[:16].replace("T", " ")
 
 
+def and_more(checks: Sequence[str]) -> str:
+    return f" and {len(checks)} more" if checks else ""
+
+
 def lines(found: Mapping[str, Any], paper: str, whole: bool) -> list[str]:
     """The distance to done in a line; `whole` adds each gotcha and what to do next for each criterion."""
     numbers, files, questions = found["numbers"], found["explained"]["files"], found["explained"]["questions"]
@@ -247,8 +258,9 @@ def lines(found: Mapping[str, Any], paper: str, whole: bool) -> list[str]:
     if not whole:
         return told
     for gotcha in found["gotchas"]:
+        checks = f"{gotcha['phase']}/{gotcha['check']}{and_more(gotcha['others'])}"
         told.append(
-            f"gotcha: {gotcha['phase']}/{gotcha['check']} failed {moment(gotcha['failed'])}, "
+            f"gotcha: {checks} failed {moment(gotcha['failed'])}, "
             f"passed {moment(gotcha['passed'])} after {'; '.join(gotcha['changed'])}"
         )
     if not done["every line explained"]:

@@ -172,8 +172,8 @@ class Watch:
     def show(self) -> None:
         """Draw the screen where something changed; without a terminal, print each answer once."""
         size = shutil.get_terminal_size((100, 24))
-        # without a terminal nothing is too low
-        now = lines(self.state, min(size.columns, 120), size.lines if self.interactive else 1000)
+        # the cursor needs the last line; without a terminal nothing is too low
+        now = lines(self.state, min(size.columns, 120), size.lines - 1 if self.interactive else 1000)
         if size != self.size and self.interactive:
             self.shown, self.size = [], size  # the terminal has moved what stood there
         if now == self.shown or (not self.interactive and self.state.end is None):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from repro.commands import main
-from repro.commands.progress import gotchas, mark_explained, progress
+from repro.commands.progress import gotchas, lines, mark_explained, progress
 from repro.errors import ConfigError
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases import CHECKED
@@ -43,6 +44,22 @@ def test_a_gotcha_says_when_and_what_changed(model: Path) -> None:
     (gotcha,) = gotchas([run])
     assert (gotcha["check"], gotcha["passed"][:10]) == ("causal", "2026-01-02")
     assert gotcha["changed"] == ["mine/model.py:2: mask = triu(0) → mask = triu(1)"]
+
+
+def test_one_fault_that_many_checks_saw_is_one_gotcha(model: Path) -> None:
+    run = a_run("aaaaaaaaaaaa")
+
+    def both(outcome: Outcome, created: str) -> Evidence:
+        alone = seen(outcome, created)
+        return replace(alone, findings=(*alone.findings, Finding("deterministic", "m", outcome, "differs")))
+
+    run.write_evidence(both(Outcome.FAILED, "2026-01-01T10:00:00"), [model])
+    run.write_evidence(both(Outcome.PASSED, "2026-01-02T10:00:00"), [model])
+    (gotcha,) = gotchas([run])
+    assert sorted([gotcha["check"], *gotcha["others"]]) == ["causal", "deterministic"]
+    assert any(
+        f"gotcha: model/{gotcha['check']} and 1 more failed" in line for line in lines(progress([run]), "mine", True)
+    )
 
 
 def test_a_mended_configuration_is_a_gotcha_too_but_another_scale_is_none(model: Path) -> None:
