@@ -69,7 +69,7 @@ def collect(folder: Path) -> tree.Report:
         audit=audit(phases, rows),
         phases=tuple(phase_of(entry) for entry in phases),
         tables=tuple(tables(phases)),
-        tricky=tuple(tricky(config)),
+        tricky=tuple(tricky(config, map(phase_of, phases))),
         environment=tuple((key, str(value)) for key, value in flat(environment) if not key.startswith("packages")),
         packages=tuple(sorted((str(k), str(v)) for k, v in packages.items())) if isinstance(packages, dict) else (),
         seeds=tuple(sorted({int(one["seed"]) for one in reproduction if one.get("seed") is not None})),
@@ -606,11 +606,16 @@ def tables(phases: Iterable[Mapping[str, Any]]) -> Iterable[tree.Table]:
             yield tree.Table(str(phase.get("phase", "")), name, columns, rows)
 
 
-def tricky(config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+def tricky(config: Mapping[str, Any], phases: Iterable[tree.Phase]) -> Iterable[tuple[str, str, str]]:
+    """(part, where the paper hides it, what guards it); a check that could not run guards nothing, and that is said."""
+    outcomes: dict[str, set[str]] = {}
+    for check in (check for phase in phases for check in phase.checks):
+        outcomes.setdefault(check.check, set()).add(check.outcome)
     for entry in section(config, "paper").get("tricky_parts") or ():
         if isinstance(entry, Mapping):
             guard = entry.get("guard", "")
-            guards = ", ".join(map(str, guard)) if isinstance(guard, list) else str(guard)
+            names = map(str, guard if isinstance(guard, list) else [guard])
+            guards = ", ".join(f"{name} (did not run)" if outcomes.get(name) == {"not_run"} else name for name in names)
             yield str(entry.get("part", "")), str(entry.get("hidden_in", "")), guards
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from repro.errors import ReproError
 from repro.report import tree, words
-from repro.report.collect import axis_of, collect, commands, edited, panels, thin
+from repro.report.collect import axis_of, collect, commands, edited, panels, thin, tricky
 from repro.report.plots import trajectory, value_scale
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore
@@ -169,3 +169,12 @@ def test_trajectories_of_what_the_paper_prints_of_training_have_its_line_and_the
 
 def test_without_a_declared_axis_updates_are_drawn() -> None:
     assert axis_of({}) == ("updates", 1.0)
+
+
+def test_a_guard_that_did_not_run_is_said_to_guard_nothing() -> None:
+    checks = (tree.Check("causal", "m", "passed", ""), tree.Check("resume", "t", "not_run", ""))
+    config = {
+        "paper": {"tricky_parts": [{"part": "a", "guard": ["causal", "resume"]}, {"part": "b", "guard": "asked"}]}
+    }
+    guards = [guard for _, _, guard in tricky(config, [tree.Phase("model", "passed", "", checks, 1, "")])]
+    assert guards == ["causal, resume (did not run)", "asked"]
