@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 
 from repro.findings import SYMPTOMS
@@ -113,7 +114,11 @@ def tolerance(row: tree.Row) -> str:
         return "–"
     if row.tolerance == 0:
         return "exact"
-    text = style(row).show(row.tolerance, suffix=False)
+    shown = style(row)
+    size = row.tolerance / shown.scale
+    # one digit more than printed, but four digits say enough of a tolerance
+    digits = min(shown.decimals + 1, max(0, 3 - math.floor(math.log10(size)))) if 0 < size < math.inf else 0
+    text = decimal(size, digits)
     return "±" + (text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text)
 
 

@@ -236,3 +236,17 @@ def test_what_was_not_run_says_what_it_would_take() -> None:
     assert command == "python -m repro run scale=paper" and lines == ["  gives 2 rows", "  takes 460 hours"]
     silent = SimpleNamespace(results=(replace(row, estimate=""),))
     assert terminal.to_run(silent, 100)[1] == ["  gives 1 row"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("printed", "paper", "tolerance", "says"),
+    [
+        ("8977.94", 8977.94, 1346.691, "±1,347"),
+        ("27.3", 27.3, 0.5, "±0.5"),
+        ("65 M", 65e6, 0.5e6, "±0.5"),
+        ("1", 1.0, 0.0, "exact"),
+    ],
+)
+def test_a_tolerance_has_at_most_four_digits(printed: str, paper: float, tolerance: float, says: str) -> None:
+    row = tree.Row("a", "a", "match", printed=printed, paper=paper, tolerance=tolerance)
+    assert words.tolerance(row) == says
