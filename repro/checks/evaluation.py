@@ -651,9 +651,15 @@ def perplexity_from_logits(bench: Bench) -> Finding:
     pair = target_pair(bench, found[0])
     if pair is None:
         return not_run("no integer target is declared that indexes the last axis of an output")
+    if continues(bench):
+        return not_run(
+            "streams go on from batch to batch, and a state that evaluation carries is not in a batch's logits"
+        )
     model = bench.model()
     metrics = evaluated(bench, model, data)
-    names = [name for name in metrics if name in LIKELIHOODS]
+    # what papers of other types call `loss` may be any loss
+    known = [name for name, exponent in LIKELIHOODS.items() if exponent or bench.paper.type == "transformer"]
+    names = [name for name in metrics if name in known]
     if not names:
         return not_run(f"evaluate returns no perplexity or likelihood, only {', '.join(metrics)}")
     padding = bench.paper.tensors[pair[1]].padding

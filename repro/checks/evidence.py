@@ -23,6 +23,7 @@ CLOSENESS = {
     "loss_terms": 1,
     "loss_finite_differences": 1,
     "train_mode": 1,
+    "handed_over": 1,
     "train_examples_repeat": 2,
     "weights_differ": 2,
     "embedding_scale": 2,

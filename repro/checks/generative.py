@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from repro.checks.gradient import outputs_for_loss
 from repro.checks.oracle import bound_piece
 from repro.checks.pieces import Case, compare, fields_of, gradients, is_zero, result_of
 from repro.checks.registry import check, failed, not_run, passed
 from repro.contract.bench import Bench
-from repro.contract.components import persons_errors
+from repro.contract.components import location_of, parameters_of, persons_errors
+from repro.errors import ComponentError
 from repro.findings import Finding, Outcome
 from repro.oracles import latent_variables as oracle
 
@@ -314,6 +316,63 @@ def judge_players(bench: Bench, name: str, generator: nn.Module, discriminator: 
         first = "scores of the discriminator are detached" if of_discriminator else cut
         return failed(f"the {own}'s loss does not reach it", likely=(first, "computed under no_grad"), **fields)
     return passed(f"{name} reaches the {own}" + (" alone" if of_discriminator else ""), **fields)
+
+
+@check(phase="loss", family="gradient", component="loss")
+def players_opposed(bench: Bench) -> list[Finding]:
+    """Decides whether two players that each have a loss move the score of made examples in opposite directions.
+
+    A score is what a module says of another's output (`given`); each of the two has a loss of its own name that takes
+    it. What makes one loss smaller must make the other larger, in whichever direction the paper counts.
+
+    Broken: both losses fall, or both rise, as that score does.
+    Likely: the sign of the discriminator's (critic's) loss is wrong | the sign of the generator's loss is wrong | the
+    label of made examples is that of real ones
+    """
+    losses = bench.loss()
+    tensors = bench.paper.tensors
+    makers = {name: tensor.output_of for name, tensor in tensors.items() if tensor.output_of}
+    found: list[Finding] = []
+    for name, score in tensors.items():
+        sources = {makers[source] for source in (score.given or {}).values() if source in makers} - {score.output_of}
+        players = {score.output_of, *sources}
+        if not isinstance(losses, dict) or len(players) != 2:
+            continue
+        if all(player in losses and name in parameters_of(losses[player]) for player in players):
+            found.append(judge_opposition(bench, name, str(score.output_of), str(next(iter(sources)))))
+    return found or [not_run("no two modules whose own losses both take what one says of the other's output")]
+
+
+def judge_opposition(bench: Bench, name: str, judge: str, maker: str) -> Finding:
+    """The finding on one score, at what the networks say and at values between: a squared or hinge loss is flat, or
+    turns, beyond its labels, so one place where they pull apart is enough.
+    """
+    batch, outputs = outputs_for_loss(bench)
+    scores = [outputs[name], *(torch.full_like(outputs[name], value) for value in (0.25, 0.75, -0.25, -0.75))]
+    seen: list[tuple[float, float]] = []
+    for score in scores:
+        slopes = []
+        for player in (judge, maker):
+            at = score.detach().clone().requires_grad_()
+            try:
+                total = bench.call_loss({**batch, **outputs, name: at}, bench.loss(), player)["total"]
+            except ComponentError:  # a loss of probabilities, which none of these values is
+                continue
+            grad = torch.autograd.grad(total, at, allow_unused=True)[0] if total.requires_grad else None
+            slopes.append(0.0 if grad is None else float(grad.sum()))
+        if len(slopes) == 2 and all(slopes) and all(map(math.isfinite, slopes)):
+            seen.append((slopes[0], slopes[1]))
+    if not seen:
+        return not_run(f"the losses of {judge} and {maker} do not both move with {name}")
+    fields: dict[str, Any] = {
+        "expected": f"loss.{judge} and loss.{maker} pull {name} in opposite directions",
+        "observed": f"d loss.{judge} / d {name} = {seen[0][0]:.4g}, d loss.{maker} / d {name} = {seen[0][1]:.4g}",
+        "threshold": f"the sign, at {len(seen)} values of {name}",
+        "location": location_of(bench.loss()[judge]),
+    }
+    if any(a * b < 0 for a, b in seen):
+        return passed(f"{judge} and {maker} pull {name} apart", **fields)
+    return failed(f"{judge} and {maker} both {'raise' if seen[0][0] < 0 else 'lower'} {name}", **fields)
 
 
 @check(phase="data", family="data", component="data")

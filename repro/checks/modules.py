@@ -119,9 +119,9 @@ def eval_mode(bench: Bench, model: Any) -> Any:
     return model
 
 
-def followers(modules: Mapping[str, nn.Module]) -> set[str]:
-    """Frozen parameters of a copy of trainable layers, as a moving average or a target network is: names as in
-    `named_parameters`, prefixed by the module where there are several.
+def followers(modules: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Frozen parameters of a copy of trainable layers, as a moving average or a target network is, each with the one
+    that it copies: names as in `named_parameters`, prefixed by the module where there are several.
 
     A copy has the parameters of another submodule, equal bit for bit, and not all of them constant: layers that are
     merely built alike start from other random numbers.
@@ -133,7 +133,7 @@ def followers(modules: Mapping[str, nn.Module]) -> set[str]:
         for name, module in whole.named_modules()
     }
     parameters = {name: dict(part.named_parameters()) for name, part in held.items()}
-    trained = [own for own in parameters.values() if own and all(p.requires_grad for p in own.values())]
+    trained = {name: own for name, own in parameters.items() if own and all(p.requires_grad for p in own.values())}
 
     def copies(own: dict[str, nn.Parameter], other: dict[str, nn.Parameter]) -> bool:
         if own.keys() != other.keys() or any(own[name].shape != other[name].shape for name in own):
@@ -141,11 +141,14 @@ def followers(modules: Mapping[str, nn.Module]) -> set[str]:
         drawn = [p for p in own.values() if p.numel() > 1 and bool((p != p.flatten()[0]).any())]
         return bool(drawn) and all(torch.equal(p, other[name]) for name, p in own.items())
 
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for name, own in parameters.items():
-        frozen = bool(own) and not any(p.requires_grad for p in own.values())
-        if frozen and any(copies(own, other) for other in trained):
-            found |= {f"{name}.{key}" if name else key for key in own}
+        if not own or any(p.requires_grad for p in own.values()):
+            continue
+        source = next((other for other, theirs in trained.items() if copies(own, theirs)), None)
+        if source is not None:
+            for key in own:
+                found.setdefault(f"{name}.{key}" if name else key, f"{source}.{key}" if source else key)
     return found
 
 

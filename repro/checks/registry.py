@@ -278,6 +278,8 @@ TWO_PRECISIONS = re.compile(r"\b(float\b.*\bdouble|double\b.*\bfloat)\b", re.IGN
 
 def error_of(found: Check, summary: str, location: str) -> Finding:
     likely: tuple[str, ...] = found.likely[:2]
+    if "backward through the graph a second time" in summary:
+        likely = ("a state carried from batch to batch is not detached, or backward is called twice", *likely)
     if TWO_PRECISIONS.search(summary):
         likely = (
             "data give float64, NumPy's default, to a model in float32",

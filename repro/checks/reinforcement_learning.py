@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.checks.inputs import component_location
+from repro.checks.inputs import component_location, loss_inputs
 from repro.checks.pieces import Case, compare, fields_of, gradients, is_zero, shown
 from repro.checks.registry import check, failed, not_run, passed
 from repro.contract.bench import Bench
@@ -483,14 +483,41 @@ def value_loss_oracle_agrees(bench: Bench) -> list[Finding]:
 # --- the paper's own loss -----------------------------------------------------------------------------------------
 
 
+#: What people call the number that says how good an action was.
+GOOD = ("advantage", "advantages", "adv", "return", "returns", "return_to_go", "returns_to_go")
+
+
+def policy_tensors(bench: Bench) -> tuple[str, str, str]:
+    """(scores of actions, action, advantage or return) that one loss takes, by what they index and are called."""
+    tensors = bench.paper.tensors
+    if isinstance(bench.loss(), dict):
+        return "", "", ""
+    taken = [tensors[name] for name in loss_inputs(bench)]
+    for scores in (t for t in taken if t.output_of and len(t.axes) == 2 and t.is_floating):
+        actions = [
+            t.name for t in taken if not t.output_of and t.indexes == scores.axes[1] and t.axes == scores.axes[:1]
+        ]
+        good = [
+            name for name in GOOD for t in taken if t.name == name and not t.output_of and t.axes == scores.axes[:1]
+        ]
+        if actions and good:
+            return scores.name, actions[0], good[0]
+    return "", "", ""
+
+
 @check(phase="loss", family="step", component="loss")
 def advantage_direction(bench: Bench, *, logits: str = "", action: str = "", advantage: str = "") -> Finding:
     """Decides whether the paper's loss makes an action of advantage +1 more likely, and one of -1 less likely.
 
+    Without a declaration, it is what is called an advantage or a return, where the loss takes it with an action and
+    the scores of actions.
     Broken: a small step down the gradient of the logits goes the other way for some example.
     Likely: the sign of the policy gradient is wrong | advantages broadcast from (N, 1) against (N,) | the loss has no
     path to the logits (detached)
     """
+    guessed = not (logits or action or advantage)
+    if guessed:
+        logits, action, advantage = policy_tensors(bench)
     missing = [
         f"{key}: <tensor>"
         for key, name in (("logits", logits), ("action", action), ("advantage", advantage))
@@ -517,6 +544,10 @@ def advantage_direction(bench: Bench, *, logits: str = "", action: str = "", adv
         if slope is None:
             return failed("the loss does not reach the logits", expected="a gradient", observed="none", **fields)
         slopes.append(slope)
+    if guessed and torch.equal(*slopes):
+        return not_run(
+            f"the gradient of {logits} does not depend on {advantage}: declare advantage_direction to get it"
+        )
     taken = at_hand[action].long().unsqueeze(-1)
     pull = (slopes[0] - slopes[1]).gather(-1, taken).squeeze(-1) * signs
     fields["expected"] = "d loss / d logit of the action taken falls with its advantage"

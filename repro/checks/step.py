@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Set
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ from repro.checks.watch import (
     watched,
 )
 from repro.contract.bench import Bench
+from repro.contract.components import persons_errors
 from repro.findings import Finding
 from repro.oracles.optimisers import STEPS, State
 
@@ -392,18 +394,29 @@ def taken(update: Update) -> dict[str, Any]:
     return {**update.left, **gradients}
 
 
+def without_gradient(recording: Watched) -> list[str]:
+    """The parameters of an optimiser that steps, and of whose parameters none ever has a gradient."""
+    held: dict[int, dict[str, bool]] = {}
+    for _, step in recording.steps:
+        moving = with_gradient(step.gradient)
+        seen = held.setdefault(step.instance, {})
+        seen.update({name: seen.get(name, False) or name in moving for name in step.gradient})
+    return next((sorted(seen) for seen in held.values() if seen and not any(seen.values())), [])
+
+
 @check(phase="training", family="step", component="training")
 def all_parameters_updated(bench: Bench) -> Finding:
-    """The optimiser holds every trainable parameter of this model; each with a gradient moves, frozen ones stay.
+    """The optimiser holds every trainable parameter of this model; each with a gradient moves, frozen ones stay or
+    follow: a frozen copy of trainable layers, a moving average or a target network, must move with them.
 
-    Broken: the loss stays flat, or part of the model never learns.
+    Broken: the loss stays flat, part of the model never learns, or a copy keeps its first weights.
     Likely: the optimiser holds the parameters of another model object | parameters were created or replaced after
-    the optimiser was built | part of the parameters was left out of the groups
+    the optimiser was built | part of the parameters was left out of the groups | the target network is never updated
     """
     recording = watched(bench)
     moved = {name for update in recording.updates for name in changed(update)}
     graded = {name for update in recording.updates for name in with_gradient(update.fresh or taken(update))}
-    frozen_moved = sorted(moved & set(recording.frozen) - recording.following)
+    frozen_moved = sorted(moved & set(recording.frozen) - set(recording.following))
     if frozen_moved:
         return failed(
             f"{len(frozen_moved)} frozen parameters move in an update: {', '.join(frozen_moved[:3])}",
@@ -452,6 +465,20 @@ def all_parameters_updated(bench: Bench) -> Finding:
                 )
             ),
         )
+    idle = without_gradient(recording)
+    if idle:
+        return failed(
+            f"an optimiser finds no gradient in any of {len(recording.updates)} updates: it holds {idle[0]}"
+            + (f" and {len(idle) - 1} more" if len(idle) > 1 else ""),
+            expected="a gradient for what an optimiser holds, before its step",
+            observed="None or zero for every one",
+            location=recording.location,
+            likely=(
+                "made examples are detached (or made under no_grad) in the step that must train their maker",
+                "gradients are cleared before the step",
+                "the loss of another module is minimised",
+            ),
+        )
     first = changed(recording.updates[0])
     if rates and not first and graded:
         return failed(
@@ -461,9 +488,85 @@ def all_parameters_updated(bench: Bench) -> Finding:
             location=recording.location,
             likely=("warm-up off by one: the schedule counts updates from 0, so the first rate is 0",),
         )
+    if recording.following:
+        return copies_follow(bench, recording)
     return passed(
         f"{len(moved)} of {len(recording.trainable)} trainable parameters move,"
         f" {len(recording.frozen)} frozen ones stay"
+    )
+
+
+def copies_follow(bench: Bench, recording: Watched, seconds: float = 5.0) -> Finding:
+    """The finding on frozen copies of trainable layers, moving averages and target networks: they must follow them.
+
+    They may neither keep their first weights through a whole training, nor take more of the new weights than of their
+    own in every update, which is no average. At most `seconds` are spent on updates that wait for a copy to move.
+    """
+    name, source = next(iter(recording.following.items()))
+    fields: dict[str, Any] = {"location": recording.location}
+    shares = [share_kept(update, recording.following) for update in recording.updates]
+    known = [share for share in shares if share is not None]
+    # an average that warms up keeps little at first and more in each update; a copy keeps nothing
+    constant = len(known) == len(shares) > 1 and max(known) - min(known) < 1e-3
+    if constant and 1e-3 < known[0] < 0.5:
+        return failed(
+            f"{name} keeps only {known[0]:.4g} of itself in an update and takes the rest from {source}",
+            expected="an average that keeps most of itself, or a copy",
+            observed=f"{known[0]:.4g} of its own, {1 - known[0]:.4g} of the new ones, in each of {len(known)} updates",
+            threshold="a half",
+            likely=("decay and 1 - decay are exchanged in the moving average", "the decay is that of another average"),
+            **fields,
+        )
+    if any(set(changed(update)) & set(recording.following) for update in recording.updates):
+        return passed(f"{len(recording.following)} frozen parameters follow those that they copy", **fields)
+    return follows_later(bench, name, source, seconds, fields)
+
+
+def share_kept(update: Update, following: Mapping[str, str]) -> float | None:
+    """The d of: after = d · before + (1 - d) · source after. None where that does not hold, or nothing tells it."""
+    before, after, source = (
+        np.concatenate([np.asarray(values[name]) for name in names])
+        for values, names in (
+            (update.before, following),
+            (update.after, following),
+            (update.after, following.values()),
+        )
+    )
+    away = before - source
+    if not float(away @ away):
+        return None
+    kept_share = float((after - source) @ away / (away @ away))
+    misfit = float(np.linalg.norm(after - source - kept_share * away))
+    return kept_share if misfit <= 1e-6 * float(np.linalg.norm(away)) else None
+
+
+def follows_later(bench: Bench, name: str, source: str, seconds: float, fields: dict[str, Any]) -> Finding:
+    """The finding on copies that a few updates leave: they may be made anew after many."""
+    wanted = int((bench.paper.settings.get("reproduction") or {}).get("updates") or 0)
+    seed_all(bench.seed)
+    model = bench.model()
+    training = bench.training(model)
+    parameters = named_parameters(bench.modules(model))
+    first = {key: parameters[key].detach().clone() for key in (name, source)}
+    start = time.perf_counter()
+    with bench.precision():
+        batches = [bench.synthetic(4, seed=bench.seed * 1000 + 700 + k) for k in range(8)]
+        for made in range(wanted):
+            if time.perf_counter() - start > seconds:
+                return not_run(f"{name} stays in {made} updates, which are not all of a training: it may follow later")
+            with persons_errors("training: update raised"):
+                training.update(dict(batches[made % len(batches)]))
+            if not torch.equal(parameters[name], first[name]):
+                return passed(f"frozen copies follow: {name} moves in update {made + 1}", **fields)
+    if not wanted or torch.equal(parameters[source], first[source]):
+        return not_run(f"neither {name} nor {source} moves")
+    return failed(
+        f"{name} keeps its first weights through all {wanted} updates of a training",
+        expected=f"the copy follows {source}: made anew now and then, or averaged in every update",
+        observed="unchanged, bit for bit",
+        threshold="bit for bit",
+        likely=("the target network (or the moving average) is never updated", "it is updated from itself"),
+        **fields,
     )
 
 

@@ -142,7 +142,7 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
     recording = watched(bench)
     reason = why_no_fresh(recording)
     if reason:
-        return not_run(reason)
+        return left_over(bench, recording) or not_run(reason)
     if any(update.backwards > 1 for update in recording.updates):
         return accumulated_gradient(bench, recording)
     clip = bench.paper.optimiser.get("clip")
@@ -232,6 +232,29 @@ def carries_a_state(bench: Bench, recording: Watched) -> bool:
         if float(np.linalg.norm(a - b)) > tolerance(bench) * float(np.linalg.norm(a)):
             return False
     return True
+
+
+def left_over(bench: Bench, recording: Watched) -> Finding | None:
+    """The finding on gradients of earlier updates where no gradient of a batch can be computed beside the update's: it
+    must not matter that they are cleared before each update.
+    """
+    if not recording.steps or not any(
+        any(g is not None for g in step.gradient.values()) for _, step in recording.steps
+    ):
+        return None
+    if carries_a_state(bench, recording):
+        return None
+    return failed(
+        "updates change when the gradients that earlier ones left are cleared before each",
+        expected="the same updates: each clears the gradients itself",
+        observed="other gradients at the steps of an optimiser",
+        threshold=f"relative difference {tolerance(bench):.1e} (half of the digits of {bench.dtype})",
+        location=recording.location,
+        likely=(
+            "zero_grad is missing: gradients of earlier batches are added",
+            "gradients that the loss of another module leaves are not zeroed",
+        ),
+    )
 
 
 def why_no_fresh(recording: Watched) -> str:

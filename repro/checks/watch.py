@@ -88,7 +88,7 @@ class Watched:
     trainable: list[str]
     frozen: list[str]
     dims: dict[str, int] = field(default_factory=dict)  # number of axes of each parameter
-    following: set[str] = field(default_factory=set)  # frozen ones that are a copy of trainable ones at the start
+    following: dict[str, str] = field(default_factory=dict)  # frozen copies of trainable ones, and of which
 
     @property
     def steps(self) -> list[tuple[Update, Step]]:
