@@ -268,7 +268,10 @@ def final_values(context: PhaseContext, system: str, metric: str) -> dict[int, f
 
 
 def summary_of(context: PhaseContext, systems: Sequence[System], seeds: Sequence[int]) -> str:
-    text = f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}"
+    # of one system also those that an earlier pass added: all of them are judged
+    there = {int(store.record["seed"]) for store in context.folder.processes(kind=KIND)} if len(systems) == 1 else set()
+    count = len(there.union(seeds))
+    text = f"{count} seed{'s' if count != 1 else ''}"
     if len(systems) > 1:
         text += f" of {len(systems)} systems"
     elif context.table is not None:
