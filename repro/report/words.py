@@ -9,6 +9,7 @@ from repro.findings import SYMPTOMS
 from repro.phases import CHECKED
 from repro.report import tree
 from repro.report.numbers import Style, count, decimal, percent, plural
+from repro.tracking.run_folder import choosing
 
 SHORT = 120  # characters of a reason beside a verdict
 
@@ -256,9 +257,8 @@ def for_more_seeds(header: tree.Header, row: tree.Row) -> str:
 
 
 def typed(header: tree.Header) -> list[str]:
-    """What chose this run on its command line, without which phases of it were run."""
-    chosen = [word for word in header.overrides if word.partition("=")[0] not in ("paper", "phases", "keep_going")]
-    return [f"paper={header.paper}", *chosen]
+    """What chose this run on its command line."""
+    return [f"paper={header.paper}", *choosing(header.overrides)]
 
 
 def at_shut_gate(header: tree.Header, phase: tree.Phase) -> str:

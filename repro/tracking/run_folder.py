@@ -56,9 +56,8 @@ class RunFolder:
 
     @property
     def typed(self) -> list[str]:
-        """The overrides that chose this run, without the paper and which of its phases ran."""
-        words = [str(word) for word in self.description.get("overrides") or ()]
-        return [word for word in words if word.partition("=")[0] not in ("paper", "phases", "keep_going")]
+        """The overrides that chose this run; see `choosing`."""
+        return choosing(map(str, self.description.get("overrides") or ()))
 
     @property
     def exists(self) -> bool:
@@ -323,3 +322,10 @@ def find_run(run: str | os.PathLike[str], runs_folder: str | os.PathLike[str] = 
         f" in {Path(runs_folder).resolve()}. {'They are' if fitting else 'Known'}: {known or 'none yet'}.",
         "Give a path, a run id or its beginning, or the name of a paper (its latest run is taken).",
     )
+
+
+def choosing(overrides: Iterable[str]) -> list[str]:
+    """The overrides that choose a run, without its paper and what only said which parts of it were to be done."""
+    keys = ((word, word.partition("=")[0]) for word in overrides)
+    passing = ("paper", "phases", "keep_going", "sweep")
+    return [word for word, key in keys if key not in passing and not key.startswith("sweep.")]

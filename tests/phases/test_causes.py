@@ -98,7 +98,14 @@ def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path:
 
 
 def test_the_experiment_that_decides_a_claim_repeats_what_was_typed(tmp_path: Path) -> None:
-    typed = ("paper=small", "data=real words", "phases=[reproduction]", "keep_going=true")
+    typed = (
+        "paper=small",
+        "data=real words",
+        "phases=[reproduction]",
+        "keep_going=true",
+        "sweep=ablation",
+        "sweep.seeds=2",
+    )
     folder = make(tmp_path, "typed", {0: 94.0}, overrides=typed)
     rows = [replace(row, kind="claim") for row in judge_run(judged_from(folder)).rows if row.setting == "analogue"]
     (row,) = with_typed(judged_from(folder), [replace(rows[0], command="python -m repro sweep ablation paper=small")])
