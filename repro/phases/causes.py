@@ -162,8 +162,12 @@ class Candidates:
     # parts and deviations that the ablation studies switched
 
     def parts(self, record: Record) -> Iterable[Switch]:
-        """The declared ablations."""
+        """The declared ablations, but for those that would make another of the paper's systems of the record's own."""
+        systems = self.settings.get("systems") or {}
+        own = set((systems.get(record.system) or {}).get("changes") or ())
         for name, entry in (self.settings.get("ablations") or {}).items():
+            if own & set(entry.get("changes") or ()):
+                continue
             yield self.studied(name, "part", name.replace("_", " "), detail(entry.get("changes") or {}), record)
 
     def studied(self, name: str, kind: str, label: str, details: str, record: Record, note: str = "") -> Switch:

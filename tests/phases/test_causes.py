@@ -110,3 +110,17 @@ def test_the_experiment_that_decides_a_claim_repeats_what_was_typed(tmp_path: Pa
     rows = [replace(row, kind="claim") for row in judge_run(judged_from(folder)).rows if row.setting == "analogue"]
     (row,) = with_typed(judged_from(folder), [replace(rows[0], command="python -m repro sweep ablation paper=small")])
     assert row.command == "python -m repro sweep ablation paper=small 'data=real words'"
+
+
+def test_a_switch_to_another_system_explains_nothing(tmp_path: Path) -> None:
+    ablations = {
+        "no_positions": {"changes": {"model.positions": "none"}, "says": ""},
+        "wide": {"changes": {"model.width": 64}, "says": ""},
+    }
+    folder = make(tmp_path, "one", LOW)
+    config = settings() | {"ablations": ablations}
+    assert {cause["label"] for cause in gap_of(folder, config)["causes"]} >= {"no positions", "wide"}
+    # the row is of a system that sets the width itself
+    config["systems"] = {"": {"changes": {"model.width": 8}}}
+    labels = {cause["label"] for cause in gap_of(folder, config)["causes"]}
+    assert "no positions" in labels and "wide" not in labels
