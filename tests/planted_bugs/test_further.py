@@ -37,6 +37,7 @@ def parameters(cases: list[Case]) -> list[Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Detected call of .lr_scheduler.step")  # some of the bugs do just that
 @pytest.mark.parametrize("case", parameters(written("*_bugs.yaml")))
 def test_a_bug_is_stopped_and_named(case: Case) -> None:
     met = meet(case)
