@@ -236,12 +236,14 @@ def next_command(report: tree.Report) -> str:
     for row in rows.values():
         if more := for_more_seeds(report.header, row):
             return more
-    for verdict in ("inconclusive", "not_run"):
-        if verdict == "not_run" and report.phases and report.phases[-1].name in CHECKED:
-            return shlex.join(["python", "-m", "repro", "run", *typed(report.header)])
-        for row in rows.values():
-            if row.verdict == verdict and row.command:
-                return row.command
+    for row in report.analogues:
+        if row.verdict == "inconclusive" and row.kind == "claim" and row.command:
+            return row.command
+    if report.phases and report.phases[-1].name in CHECKED:
+        return shlex.join(["python", "-m", "repro", "run", *typed(report.header)])
+    for row in (*report.analogues, *report.results):  # what can be tried here before what needs another scale
+        if row.verdict == "not_run" and row.command:
+            return row.command
     return "python -m repro status"
 
 
