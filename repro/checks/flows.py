@@ -105,9 +105,9 @@ def determinant_pattern(ours: Tensor, wanted: Tensor, size: int) -> tuple[str, .
 
 @check(phase="loss", family="gradient", component="loss")
 def log_determinant_counts(bench: Bench) -> Finding:
-    """Decides whether the total of a flow falls by as much as the log-determinant of an example rises.
+    """Decides whether the total of a flow falls as the log-determinant of an example rises; by how much is not judged.
 
-    Broken: it rises, or falls by another factor than the log-density of the code has.
+    Broken: it rises, or does not move.
     Likely: the log-determinant has the wrong sign | it is left out of the total, or detached
     """
     found = change_of_variables(bench)
