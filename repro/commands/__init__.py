@@ -11,6 +11,7 @@ from types import ModuleType
 from repro import __version__
 from repro.commands.failures import guarded
 from repro.commands.help import exit_codes
+from repro.commands.words import printable
 from repro.errors import ConfigError, ExitCode
 
 #: Every command with the line that `--help` shows; the file of that name is the command.
@@ -37,8 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def dispatch(words: Sequence[str]) -> ExitCode:
     """Import the module of the command that `words` begin with, and run it."""
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
+        print(printable(overview()))
         return ExitCode.OK if words else ExitCode.USAGE
     if words[0] == "--version":
         print(f"repro {__version__}")

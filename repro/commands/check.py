@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro.commands.composing import perform
-from repro.commands.help import Parser
+from repro.commands.help import WORKER, Parser
 from repro.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -20,10 +20,18 @@ EXAMPLES = (
     "check paper=transformer phases=[model]",
     "check paper=transformer check.only=causal",
 )
+#: The rows that it can judge are the facts, such as a printed number of parameters.
+EXITS = {
+    **WORKER,
+    ExitCode.OK: "every gate is open, and no fact mismatches",
+    ExitCode.GATE_FAILED: "a gate failed",
+    ExitCode.MISMATCH: "a fact mismatches",
+    ExitCode.UNDECIDED: "a step is still to do",
+}
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("check", __doc__ or "", EXAMPLES)
+    parser = Parser("check", __doc__ or "", EXAMPLES, EXITS)
     parser.composing()
     return perform(parser.parse_intermixed_args(words), start)
 

@@ -2,7 +2,6 @@
 
 When no check names what is wrong, the declared parts (`ablations:` of the paper) are taken away until one batch is
 memorised, and added back one at a time; the first that breaks it is named, with the loss reached and its floor.
-Exit code 1: a culprit is named, by a check or by the search; 0: nothing is broken; 4: no declared part explains it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from repro.commands.composing import perform
-from repro.commands.help import Parser
+from repro.commands.help import WORKER, Parser
 from repro.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -22,10 +21,16 @@ EXAMPLES = (
     "debug paper=transformer scale=smoke",
     "debug paper=transformer check.only=overfit_one_batch",
 )
+EXITS = {
+    **WORKER,
+    ExitCode.OK: "nothing is broken",
+    ExitCode.GATE_FAILED: "a culprit is named, by a check or by the search",
+    ExitCode.UNDECIDED: "no declared part explains it, or a step is still to do",
+}
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("debug", __doc__ or "", EXAMPLES)
+    parser = Parser("debug", __doc__ or "", EXAMPLES, EXITS)
     parser.composing()
     return perform(parser.parse_intermixed_args(words), start)
 

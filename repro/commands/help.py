@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from repro.commands.words import printable
 from repro.errors import ConfigError, ExitCode
 
-_MEANING = {
+#: What each exit code of `run` means.
+MEANING = {
     ExitCode.OK: "no row mismatches, and at least one is decided",
     ExitCode.GATE_FAILED: "a gate failed, or training diverged",
     ExitCode.USAGE: "wrong usage, configuration, reference table or data folder",
@@ -21,21 +22,31 @@ _MEANING = {
 }
 
 
-def exit_codes() -> str:
-    """The table of exit codes."""
-    lines = [f"  {code.value:<3}  {_MEANING[code]}" for code in ExitCode]
-    return "\n".join(["exit codes:", *lines, "  Several runs in one command: the worst of 130, 143, 5, 2, 1, 3, 4, 0."])
+#: The codes of a command that reads files and prints: it judges no row, and there is nothing to resume.
+READER = {code: MEANING[code] for code in (ExitCode.USAGE, ExitCode.HARNESS)}
+#: Those of a command that trains or checks, whatever else it may return.
+WORKER = {**READER, **{code: MEANING[code] for code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED)}}
+
+
+def exit_codes(meaning: Mapping[ExitCode, str] = MEANING) -> str:
+    """The table of the exit codes that a command can return."""
+    lines = ["exit codes:", *(f"  {code.value:<3}  {meaning[code]}" for code in ExitCode if code in meaning)]
+    if ExitCode.INTERRUPTED in meaning:
+        lines.append("  Several runs in one command: the worst of 130, 143, 5, 2, 1, 3, 4, 0.")
+    return "\n".join(lines)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose errors are ours and whose help ends with examples and exit codes."""
+    """argparse whose errors are ours and whose help ends with examples and exit codes, by default those of `run`."""
 
-    def __init__(self, command: str, description: str, examples: Sequence[str]) -> None:
+    def __init__(
+        self, command: str, description: str, examples: Sequence[str], exits: Mapping[ExitCode, str] = MEANING
+    ) -> None:
         shown = "\n".join(f"  python -m repro {example}" for example in examples)
         super().__init__(
             prog=f"python -m repro {command}",
             description=description,
-            epilog=f"examples:\n{shown}\n\n{exit_codes()}",
+            epilog=f"examples:\n{shown}\n\n{exit_codes(exits)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

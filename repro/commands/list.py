@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from repro.commands.help import Parser
+from repro.commands.help import READER, Parser
 from repro.commands.words import printable
 from repro.configuration import folders
 from repro.configuration.locate import shown
@@ -23,7 +23,7 @@ EXAMPLES = ("list", "list --json")
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("list", __doc__ or "", EXAMPLES)
+    parser = Parser("list", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "the papers are listed"})
     parser.json("a JSON object instead of text")
     arguments = parser.parse_args(words)
     if added := folders.added():
@@ -66,7 +66,7 @@ def papers() -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "title": paper.get("title", ""),
+                "title": paper.get("title") or "",
                 "arxiv": f"{paper.get('arxiv') or ''}{paper.get('version') or ''}",
                 "type": paper.get("type") or _default(content, "type") or "other",
                 "data": [one for one in (default,) if one] + [one for one in accepted if one != default],
@@ -111,7 +111,7 @@ def as_text(found: list[dict[str, Any]]) -> str:
             f"{count} reference numbers" if count is not None else "no reference table yet",
         ]
         lines += [
-            f"{paper['name']:<{width}}  {paper['title']}",
+            f"{paper['name']:<{width}}  {paper['title'] or 'no title yet'}",
             f"{'':<{width}}  {' · '.join(fact for fact in facts if fact)}",
         ]
     lines += ["", f"Run one: python -m repro run paper={found[0]['name']}"]

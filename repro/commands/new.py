@@ -10,10 +10,10 @@ import importlib.util
 import keyword
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from repro.commands.help import Parser
+from repro.commands.help import READER, Parser
 from repro.commands.words import printable
 from repro.configuration.folders import options
 from repro.configuration.locate import shown
@@ -30,7 +30,7 @@ EXAMPLES = (
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("new", __doc__ or "", EXAMPLES)
+    parser = Parser("new", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "the files are written"})
     types = [name for name in options("type") if name != "generic"]
     parser.add_argument("name", help="of the paper: also of its folder and Python package")
     parser.add_argument(
@@ -48,9 +48,9 @@ def main(words: list[str]) -> ExitCode:
     parser.add_argument("--yes", action="store_true", help="ask nothing; what is not given stays empty")
     given = parser.parse_args(words)
     check_name(given.name)
-    asks = not given.yes and sys.stdin.isatty()
+    asks, typed = not given.yes and sys.stdin.isatty(), Typed()
     if given.type is None:
-        given.type = ask_type(types) if asks else "other"
+        given.type = ask_type(types, typed) if asks else "other"
     if given.type not in types:
         near = difflib.get_close_matches(given.type, types, n=1, cutoff=0.5)
         raise ConfigError(
@@ -74,20 +74,37 @@ def main(words: list[str]) -> ExitCode:
     refuse_existing(files(answers))
     if asks:
         checks = [name for names in checks_of(given.type).values() for name in names]
-        ask(answers, checks, lambda: decided_by(checks), lambda prompt: input(prompt).strip(), say)
+        ask(answers, checks, lambda: decided_by(checks), typed, say)
     written = files(answers)
     write(written)
     print(printable(told(answers, written)))
     return ExitCode.OK
 
 
+class Typed:
+    """The lines that a person types, one a call; once the input has ended (Ctrl-D) all that follow are empty."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def __call__(self, prompt: str) -> str:
+        if self.ended:
+            return ""
+        try:
+            return input(prompt).strip()
+        except EOFError:
+            print()  # the prompt stands there without an end of line
+            self.ended = True
+            return ""
+
+
 def say(text: str) -> None:
     print(printable(text))
 
 
-def ask_type(types: Sequence[str]) -> str:
+def ask_type(types: Sequence[str], read: Callable[[str], str]) -> str:
     """The type of paper that the person names; asked first, for tensors, checks and questions depend on it."""
-    while (answer := input(f"Type, one of {', '.join(types)} (Enter: other): ").strip() or "other") not in types:
+    while (answer := read(f"Type, one of {', '.join(types)} (Enter: other): ") or "other") not in types:
         near = difflib.get_close_matches(answer, types, n=1, cutoff=0.5)
         print(f"  There is no type of paper {answer!r}." + (f" Near: {near[0]}." if near else ""))
     return answer

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.commands.help import Parser
+from repro.commands.help import READER, Parser
 from repro.commands.stepping import opened
 from repro.commands.words import printable
 from repro.configuration.secrets import mask_text
@@ -36,7 +36,7 @@ JUDGED = {"y": "right", "yes": "right", "n": "wrong", "no": "wrong"}
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("quiz", __doc__ or "", EXAMPLES)
+    parser = Parser("quiz", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "asked, or listed, whatever was answered"})
     parser.overrides("paper=<name>, step=<one phase only>, and whatever the run was given, such as scale=smoke")
     parser.add_argument("--list", action="store_true", help="print the questions and which are open; ask nothing")
     parser.add_argument("--all", action="store_true", help="ask those judged right again")

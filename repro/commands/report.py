@@ -14,11 +14,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from repro.commands.failures import working_in
-from repro.commands.help import Parser, settings
+from repro.commands.failures import STOPPED, working_in
+from repro.commands.help import MEANING, Parser, settings
 from repro.commands.words import printable
 from repro.configuration.secrets import mask_text
-from repro.errors import ConfigError, ExitCode
+from repro.errors import ConfigError, ExitCode, RunFolderError
 from repro.findings import Gate
 from repro.tracking.run_folder import RunFolder, find_run, list_runs
 
@@ -32,11 +32,13 @@ EXAMPLES = (
     "report run=3f9a1c against=77be02",
     "report run=3f9a1c record=validation.loss",
 )
+#: The codes of a run's verdict; a report itself has nothing to resume.
+EXITS = {code: MEANING[code] for code in MEANING if code not in STOPPED}
 KEYS = ("run", "paper", "runs_folder", "runs", "against", "record")
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("report", __doc__ or "", EXAMPLES)
+    parser = Parser("report", __doc__ or "", EXAMPLES, EXITS)
     parser.overrides(
         "run=<id, its beginning, or folder>, paper=<name>, runs_folder=<folder>, runs=[<run>,<run>], against=<run>, "
         "record=<row, or split.metric>"
@@ -128,10 +130,16 @@ def choose(given: dict[str, str]) -> RunFolder:
     runs_folder = given.get("runs_folder", "runs")
     if "run" in given:
         return find_run(given["run"], runs_folder)
-    if "paper" in given:
-        return find_run(given["paper"], runs_folder)
-    runs = list_runs(runs_folder)
-    return runs[0] if runs else find_run("", runs_folder)
+    paper = given.get("paper", "")
+    runs = list_runs(runs_folder, paper or None)
+    if runs:
+        return runs[0]
+    others = ", ".join(dict.fromkeys(folder.paper for folder in list_runs(runs_folder)))
+    raise RunFolderError(
+        f"There is no run{f' of {paper}' if paper else ''} in {Path(runs_folder).resolve()}. "
+        f"Known: {others or 'none yet'}.",
+        f"Start one: python -m repro run paper={paper or '<name>'} (python -m repro list)",
+    )
 
 
 def code_of(folder: RunFolder) -> ExitCode:

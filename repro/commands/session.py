@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
-from repro.commands.help import Parser
+from repro.commands.help import READER, Parser
 from repro.commands.stepping import opened
 from repro.commands.words import printable
 from repro.configuration.folders import options
@@ -24,7 +24,7 @@ EXAMPLES = (
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("session", __doc__ or "", EXAMPLES)
+    parser = Parser("session", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "the page is written"})
     parser.overrides("paper=<name>, step=<phase>, and whatever the run was given, such as scale=smoke")
     parser.json("a JSON object instead of Markdown")
     given = parser.parse_intermixed_args(words)

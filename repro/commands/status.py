@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import sys
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from repro.commands.help import Parser, settings
+from repro.commands.help import READER, Parser, settings
 from repro.commands.progress import lines as progress_lines
 from repro.commands.progress import mark_explained, progress
 from repro.commands.words import MARKS, ago, printable
+from repro.configuration.folders import options
 from repro.configuration.secrets import mask_text
 from repro.errors import ConfigError, ExitCode
 from repro.findings import Gate
@@ -25,6 +30,8 @@ from repro.phases import ORDER
 from repro.tracking.files import read_json
 from repro.tracking.run_folder import RunFolder, find_run, list_runs
 
+#: Older runs of a paper that `status paper=…` lists.
+MOST_OLDER = 10
 EXAMPLES = (
     "status",
     "status paper=transformer",
@@ -35,7 +42,7 @@ EXAMPLES = (
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("status", __doc__ or "", EXAMPLES)
+    parser = Parser("status", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "the runs are listed, none too"})
     parser.overrides("paper=<name>, run=<id, its beginning, or folder>, runs_folder=<folder>")
     parser.add_argument(
         "--explained",
@@ -63,8 +70,25 @@ def main(words: list[str]) -> ExitCode:
         papers = {paper: progress(runs) for paper, runs in by_paper(folders).items()}
         print(mask_text(json.dumps({"runs": [describe(folder) for folder in folders], "papers": papers}, indent=2)))
     else:
-        print(printable(mask_text(as_text(folders, Path(runs_folder), whole="paper" in given))))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        paper = given.get("paper", "")
+        text = as_text(folders, whole=bool(paper), width=width) if folders else nothing(Path(runs_folder), paper)
+        print(printable(mask_text(text)))
     return ExitCode.OK
+
+
+def nothing(runs_folder: Path, paper: str) -> str:
+    """What to say where there is no run. ConfigError for a paper that does not exist, or a folder that is none."""
+    if paper and paper not in (known := options("paper")):
+        near = get_close_matches(paper, known, n=1, cutoff=0.5)
+        raise ConfigError(
+            f"There is no paper {paper!r}, and no run of one in {runs_folder.resolve()}.",
+            (f"Near: {near[0]}. " if near else "") + f"Known: {', '.join(known)} (python -m repro list).",
+        )
+    where = f"in {runs_folder.resolve()}"
+    if not paper:
+        return f"No run yet {where}. Start one: python -m repro run paper=<name> (python -m repro list)"
+    return f"No run of {paper} yet {where}. Start one: python -m repro run paper={paper}"
 
 
 def describe(folder: RunFolder) -> dict[str, Any]:
@@ -141,51 +165,57 @@ def by_paper(folders: list[RunFolder]) -> dict[str, list[RunFolder]]:
     return found
 
 
-def as_text(folders: list[RunFolder], runs_folder: Path, whole: bool = False) -> str:
+def as_text(folders: list[RunFolder], whole: bool = False, width: int | None = None) -> str:
     """The latest run of each paper on a line, with what it does or what failed below; older runs are counted.
 
-    `whole` tells every gotcha, and what is left to do for each of the four criteria.
+    `whole` lists the older runs, tells every gotcha, and what is left to do for each of the four criteria. `width` in
+    columns is where a line goes on below its own beginning; None leaves lines as long as they are.
     """
-    if not folders:
-        return (
-            f"No run yet in {runs_folder.resolve()}. Start one: python -m repro run paper=<name> (python -m repro list)"
-        )
-    latest: dict[str, RunFolder] = {}
-    counts = Counter(folder.paper for folder in folders)
-    for folder in folders:
-        latest.setdefault(folder.paper, folder)
-    width = max(map(len, latest))
+    runs = by_paper(folders)
+    margin = max(map(len, runs)) + 2
     lines: list[str] = []
-    for paper, folder in sorted(latest.items()):
-        run = describe(folder)
-        line = [gates(run), run["sentence"].rstrip(".").split(". ")[0]]
-        line += (
-            [f"questions {run['questions']['answered']}/{run['questions']['total']}"]
-            if run["questions"]["total"]
-            else []
-        )
-        seen = datetime.now(UTC) - datetime.fromisoformat(run["touched"])
-        line += [f"run {run['run']} {ago(seen.total_seconds())}"]
-        line += [f"{counts[paper] - 1} older"] if counts[paper] > 1 else []
-        lines.append(f"{paper:<{width}}  {'   '.join(part for part in line if part)}")
-        further = progress_lines(progress(by_paper(folders)[paper]), paper, whole)
-        lines += [f"{'':<{width}}  {text}" for text in (*below(run), *further)]
+    for paper, (latest, *older) in sorted(runs.items()):
+        run = describe(latest)
+        counted = [f"{len(older)} older"] if older else []
+        first = f"{paper:<{margin}}" + "   ".join([*about(run, latest), *counted])
+        if width is not None and len(first) > width:
+            room = max(width, margin + 20)
+            first = textwrap.fill(first, room, subsequent_indent=" " * margin, break_on_hyphens=False)
+        further = [*below(run), *progress_lines(progress(runs[paper]), paper, whole)]
+        if whole:
+            further += [f"older: {'   '.join(about(describe(one), one))}" for one in older[:MOST_OLDER]]
+            further += [f"older: {len(older) - MOST_OLDER} more in {latest.root.parent}"] * (len(older) > MOST_OLDER)
+        lines += [first, *(" " * margin + text for text in further)]
     return "\n".join(lines)
 
 
+def about(run: Mapping[str, Any], folder: RunFolder) -> list[str]:
+    """A run in a line: its gates, its first sentence, its questions, what was typed to choose it, and when."""
+    asked = run["questions"]
+    seen = datetime.now(UTC) - datetime.fromisoformat(run["touched"])
+    chosen = f" ({' '.join(folder.typed)})" if folder.typed else ""
+    parts = [
+        gates(run),
+        run["sentence"].rstrip(".").split(". ")[0],
+        f"questions {asked['answered']}/{asked['total']}" if asked["total"] else "",
+        f"run {run['run']}{chosen} {ago(seen.total_seconds())}",
+    ]
+    return [part for part in parts if part]
+
+
 def gates(run: Mapping[str, Any]) -> str:
-    """`all gates ✓`, or each phase up to the first that is not open: `analysis ✓  data ✓  model ✗ causal  …`."""
+    """`all gates ✓`, or each phase that ran and the first that did not: `analysis ✓  data ✓  model ✗ causal  …`."""
     found: Mapping[str, str] = run["gates"]
     if all(found.get(phase) == Gate.PASSED for phase in ORDER):
         return "all gates ✓"
     parts = []
     for phase in ORDER:
         outcome = found.get(phase)
-        if outcome is None:
-            parts.append(f"{phase} to do")
-            break
-        failed = " ".join(run["failed"].get(phase, []))
-        parts.append(f"{phase} {MARKS[Gate(outcome)]}{' ' + failed if failed else ''}")
+        if outcome is not None:
+            failed = " ".join(run["failed"].get(phase, []))
+            parts.append(f"{phase} {MARKS[Gate(outcome)]}{' ' + failed if failed else ''}")
+        elif all(found.get(before) is not None for before in ORDER[: ORDER.index(phase)]):
+            parts.append(f"{phase} to do")  # of those that have not run, the first tells enough
         if outcome == Gate.TO_DO:
             break
     return "  ".join(parts) + ("" if parts and parts[-1].startswith(ORDER[-1]) else "  …")

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from repro.commands.composing import perform
-from repro.commands.help import Parser
+from repro.commands.help import WORKER, Parser
 from repro.configuration.folders import options
 from repro.errors import ConfigError, ExitCode
 
@@ -26,10 +26,15 @@ EXAMPLES = (
     "sweep ablation paper=transformer",
     "sweep ablation paper=transformer sweep.names=[no_label_smoothing] sweep.seeds=5",
 )
+EXITS = {
+    **WORKER,
+    ExitCode.OK: "every trial ended; one that diverged or was pruned is a result",
+    ExitCode.GATE_FAILED: "a trial failed",
+}
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("sweep", __doc__ or "", EXAMPLES)
+    parser = Parser("sweep", __doc__ or "", EXAMPLES, EXITS)
     parser.usage = "python -m repro sweep <learning_rate|ablation> [key=value …] [--cfg job] [-m] [--json]"
     parser.composing()
     arguments = parser.parse_intermixed_args(words)

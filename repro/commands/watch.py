@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from repro.commands.help import Parser
+from repro.commands.help import READER, Parser
 from repro.commands.words import printable
 from repro.configuration import folders, secrets
 from repro.configuration.secrets import mask_text
@@ -32,7 +32,7 @@ SETTLE = 0.05  # seconds that an editor gets to finish writing
 
 
 def main(words: list[str]) -> ExitCode:
-    parser = Parser("watch", __doc__ or "", EXAMPLES)
+    parser = Parser("watch", __doc__ or "", EXAMPLES, {**READER, ExitCode.OK: "you left it"})
     parser.overrides("paper=<name>, and whatever `check` takes")
     given = parser.parse_intermixed_args(words)
     if not any(override.startswith("paper=") for override in given.overrides):

@@ -90,7 +90,7 @@ def ask(
 
     `decides` gives what each of the `checks` decides; it is asked only when the person wants to know, for it is slow.
     """
-    say("Each answer goes into a file that you can edit; Enter leaves it for later.")
+    say("Each answer goes into a file that you can edit; Enter leaves it for later, Ctrl-D all that follow.")
     answers.title = answers.title or read("Title: ")
     while not answers.arxiv:
         try:

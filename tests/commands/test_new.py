@@ -59,3 +59,20 @@ def test_a_terminal_is_asked_for_the_type_first(monkeypatch: pytest.MonkeyPatch,
     assert main(["new", "own_new"]) == 0
     assert "There is no type of paper 'visoin'. Near: vision." in capsys.readouterr().out
     assert "override /type: vision" in Path("conf/paper/own_new.yaml").read_text()
+
+
+def test_ctrl_d_keeps_what_was_answered_and_leaves_the_rest(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    lines = iter(["vision", "A Small Paper", "", "it learns", "no colours"])
+
+    def typed(prompt: str) -> str:
+        try:
+            return next(lines)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", typed)
+    assert main(["new", "own_new"]) == 0
+    assert "10 files" in capsys.readouterr().out
+    config = Path("conf/paper/own_new.yaml").read_text()
+    assert "A Small Paper" in config and "it learns" in config and "no colours" in config

@@ -61,6 +61,50 @@ def test_status_without_a_run(folder: Path, capsys: Captured) -> None:
     assert "No run yet" in capsys.readouterr().out
 
 
+def test_status_of_a_paper_without_a_run(folder: Path, capsys: Captured) -> None:
+    a_run(folder / "runs")
+    assert main(["status", "paper=tiny"]) == 0
+    assert "No run of tiny yet" in capsys.readouterr().out
+    assert main(["status", "paper=tinny"]) == 2
+    err = capsys.readouterr().err
+    assert "There is no paper 'tinny'" in err and "Near: tiny" in err
+
+
+def test_status_shows_a_phase_that_ran_alone(folder: Path, capsys: Captured) -> None:
+    a_run(folder / "runs").write_evidence(PASSED["model"])
+    main(["status"])
+    assert capsys.readouterr().out.startswith("mine  analysis to do  model ✓  …")
+
+
+def test_status_goes_on_below_its_own_beginning(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from repro.commands.status import as_text
+    from repro.tracking.run_folder import list_runs
+
+    run = a_run(folder / "runs")
+    for phase in ORDER[:-1]:
+        run.write_evidence(PASSED[phase])
+    lines = as_text(list_runs("runs"), width=40).splitlines()
+    assert lines[0].startswith("mine  analysis ✓") and len(lines[0]) <= 40
+    assert all(line.startswith("      ") for line in lines[1:])
+
+
+def test_status_of_a_paper_lists_its_older_runs_with_what_chose_them(folder: Path, capsys: Captured) -> None:
+    small = {"title": "Mine", "scale": "smoke", "overrides": ["paper=mine", "scale=smoke", "phases=[data]"]}
+    old = RunFolder.create(folder / "runs", "mine", "bbbbbbbbbbbb", small, "model: {}\n")
+    old.write_evidence(PASSED["analysis"])
+    os.utime(old.root / "run.json", (1, 1))
+    a_run(folder / "runs")
+    main(["status", "paper=mine"])
+    out = capsys.readouterr().out
+    assert "older: analysis ✓  data to do  …   questions 1/5   run bbbbbbbbbbbb (scale=smoke) " in out
+
+
+def test_list_of_a_paper_that_has_only_just_begun(folder: Path, capsys: Captured) -> None:
+    (folder / "conf/paper/fresh.yaml").write_text("paper: {name: fresh, title: null}\n")
+    assert main(["list"]) == 0
+    assert "fresh        no title yet" in capsys.readouterr().out
+
+
 def test_status_of_a_gate_that_failed(folder: Path, capsys: Captured) -> None:
     run = a_run(folder / "runs")
     run.write_evidence(PASSED["analysis"])
@@ -145,6 +189,13 @@ def test_report_is_rebuilt_and_keeps_the_code(folder: Path, capsys: Captured) ->
 def test_report_of_nothing(folder: Path, words: list[str], capsys: Captured) -> None:
     assert main(["report", *words]) == 2
     assert "Known: none yet" in capsys.readouterr().err
+
+
+def test_report_of_a_paper_without_a_run_says_how_to_start_one(folder: Path, capsys: Captured) -> None:
+    a_run(folder / "runs", run="badbadbadbad")
+    assert main(["report", "paper=bad"]) == 2  # a paper is named, not the beginning of a run's id
+    err = capsys.readouterr().err
+    assert "There is no run of bad in" in err and "Known: mine" in err and "run paper=bad" in err
 
 
 @pytest.mark.parametrize(
