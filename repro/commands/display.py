@@ -43,10 +43,15 @@ def choose(as_json: bool, stream: TextIO | None = None) -> Display:
     stream = stream or sys.stdout
     if as_json:
         return JsonDisplay(stream)
-    dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or "CI" in os.environ
-    if stream.isatty() and not dumb:
+    if coloured(stream):
         return LiveDisplay(stream)
     return PlainDisplay(stream, width=min(shutil.get_terminal_size().columns, 110) if stream.isatty() else 110)
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours and a line that moves are wanted there: a terminal, and nothing that says plain text."""
+    dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" or "CI" in os.environ
+    return stream.isatty() and not dumb
 
 
 class _Times:
@@ -110,8 +115,6 @@ class PlainDisplay:
         self._print(words.phase_line(evidence, reused, self._width))
         for line in words.finding_lines(evidence):
             self._print(line)
-        if questions := words.open_questions(evidence):
-            self._print(f"   {questions}")
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -241,8 +244,6 @@ class LiveDisplay:
         self._print(words.phase_line(evidence, reused, self._width()), style)
         for line in words.finding_lines(evidence):
             self._print(line)
-        if questions := words.open_questions(evidence):
-            self._print(f"   {questions}", "dim")
 
     def note(self, text: str) -> None:
         self._print(text)

@@ -14,6 +14,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from repro.commands.display import coloured
 from repro.commands.failures import STOPPED, working_in
 from repro.commands.help import MEANING, Parser, settings
 from repro.commands.words import printable
@@ -64,7 +65,7 @@ def main(words: list[str]) -> ExitCode:
     if arguments.json:
         print(mask_text(Path(paths["json"]).read_text(encoding="utf-8")))
     else:
-        colour = sys.stdout.isatty()
+        colour = coloured(sys.stdout)
         width = min(shutil.get_terminal_size((100, 24)).columns, 140)
         print(printable(mask_text(render(collect(folder.root), folder=folder.root, width=width, colour=colour))))
     return code_of(folder)

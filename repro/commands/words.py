@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -47,10 +48,18 @@ def phase_line(evidence: Evidence, reused: bool, width: int) -> str:
     return "\n".join(lines)
 
 
-def open_questions(evidence: Evidence) -> str:
-    """The line about unanswered checkpoint questions of a phase; empty if there are none."""
-    total, answered = evidence.questions.get("total", 0), evidence.questions.get("answered", 0)
-    return f"{total - answered} of {total} checkpoint questions open" if total > answered else ""
+def open_questions(passed: Iterable[Evidence], chosen: Sequence[str]) -> str:
+    """The line about unanswered checkpoint questions of these phases, and what asks them; "" if there are none.
+
+    `chosen` are the overrides of the run, its paper first: predictions are measured in what they describe.
+    """
+    counted = {one.phase: (one.questions.get("answered", 0), one.questions.get("total", 0)) for one in passed}
+    left = {phase: total - answered for phase, (answered, total) in counted.items() if total > answered}
+    if not left:
+        return ""
+    step = [f"step={phase}" for phase in left if len(left) == 1]
+    command = shlex.join(["python", "-m", "repro", "quiz", *chosen, *step])
+    return f"{sum(left.values())} of {sum(total for _, total in counted.values())} checkpoint questions open: {command}"
 
 
 def finding_lines(evidence: Evidence) -> list[str]:

@@ -86,11 +86,15 @@ def has_gap(row: Row) -> bool:
 
 
 def main_sentence(gaps: Sequence[Gap], rows: Sequence[Row]) -> str:
-    """The gap that is largest in tolerances, and what explains it."""
+    """The gap that is largest in tolerances, and what explains it; "" where no row mismatches.
+
+    Of a row that is undecided it is not known whether there is a gap: its candidates stand in the report only.
+    """
     by_id = {row.id: row for row in rows}
-    if not gaps:
+    decided = [gap for gap in gaps if by_id[gap.row].verdict in MISMATCHES]
+    if not decided:
         return ""
-    largest = max(gaps, key=lambda gap: abs(gap.found.gap) / (by_id[gap.row].tolerance or 1.0))
+    largest = max(decided, key=lambda gap: abs(gap.found.gap) / (by_id[gap.row].tolerance or 1.0))
     row = by_id[largest.row]
     label = f"{row.label}, {row.group}" if row.group else row.label
     side = "below" if largest.found.gap > 0 else "above"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 
+from repro.commands.display import coloured
+from repro.commands.words import open_questions
 from repro.errors import ExitCode
 from repro.findings import Evidence, Gate
 from repro.phases.context import PhaseContext
@@ -25,13 +27,16 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
         elif evidence is not None and evidence.outcome is Gate.TO_DO:
             for line in lines_of(evidence, context.paper.name):
                 context.display.note(line)
+    chosen = [f"paper={context.paper.name}", *context.folder.typed]
+    if questions := open_questions(context.evidence.values(), chosen):
+        context.display.note(questions)
     judged = judge_run(context)
     code = exit_code_of(context, names, gate_open, judged.exit_code)
     context.folder.write_verdict({**judged.to_json(), "exit_code": int(code)})
     write_sessions(context)
     build(context.folder.root)
     mirror(context)
-    colour = sys.stdout.isatty()
+    colour = coloured(sys.stdout)
     width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     context.display.note(render(collect(context.folder.root), folder=context.folder.root, width=width, colour=colour))
     return code

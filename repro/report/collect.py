@@ -54,7 +54,8 @@ def collect(folder: Path) -> tree.Report:
     rows = edited(tuple(row(entry) for entry in verdict.get("rows", ())), registered)
     reproduction = [one for one in processes if one["kind"] == "reproduction"]
     packages = environment.get("packages")
-    threads = next((int(one["threads"]) for one in processes if one.get("threads")), None)
+    # of the full training, where there is one: trials that run beside each other have fewer
+    threads = max((int(one["threads"]) for one in reproduction or processes if one.get("threads")), default=None)
     return tree.Report(
         header=header(run, config, verdict, phases, threads),
         sentences=tuple(verdict.get("sentences") or filter(None, [verdict.get("sentence", "")])),

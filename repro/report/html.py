@@ -93,7 +93,7 @@ def head(report: tree.Report) -> Markup:
         ("Data", top.data),
         (
             "Time",
-            duration(top.seconds) + (f", {plural(top.threads, 'thread')}" if top.threads else "")
+            duration(top.seconds) + (f", {plural(top.threads, 'thread')} a process" if top.threads else "")
             if top.seconds
             else "",
         ),

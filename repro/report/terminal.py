@@ -20,6 +20,8 @@ COLOURS = {
 }
 #: Characters that verdict and reason get however narrow the terminal is.
 LEAST_REASON = 24
+#: Characters that the name of a row gets: the fewest, and the most where the terminal is wide.
+LEAST_LABEL, MOST_LABEL = 30, 48
 MOST_EDITS = 6
 #: The order in which rows earn a line in a short table.
 URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsistent", "match", "not_testable", "not_run")
@@ -102,6 +104,7 @@ def short(report: tree.Report, most: int) -> tuple[list[tree.Row], tuple[tree.Ro
 
 
 def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
+    most = min(MOST_LABEL, max(LEAST_LABEL, width - LEAST_REASON - 46))  # 46: the numbers, at their usual size
     cells = [("row", "paper", "ours", "±", "verdict")]
     for row in rows:
         bare = row.kind == "claim" and row.paper in (None, 0.0)
@@ -110,7 +113,7 @@ def table(rows: list[tree.Row], width: int, colour: bool) -> list[str]:
         )
         cells.append(
             (
-                words.clip(label(row), 30),
+                words.clip(label(row), most),
                 words.clip("" if bare else words.printed(row), 14),
                 words.ours(row),
                 half,

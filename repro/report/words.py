@@ -230,8 +230,8 @@ def next_command(report: tree.Report) -> str:
     rows = {row.id: row for row in (*report.results, *report.analogues)}
     for gap in report.gaps:
         row = rows.get(gap.row)
-        # what is merely undecided asks for seeds, not for another experiment
-        if gap.next and (row is None or not for_more_seeds(report.header, row)):
+        # what is merely undecided may be no gap: it asks for seeds, if seeds can tell, not for another experiment
+        if gap.next and (row is None or row.verdict != "inconclusive"):
             return gap.next
     for row in rows.values():
         if more := for_more_seeds(report.header, row):

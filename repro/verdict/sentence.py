@@ -23,7 +23,7 @@ def first_sentence(rows: Iterable[Row]) -> str:
         return "The reference table holds no printed result to test."
     results = f"{n} printed result{'s' if n != 1 else ''}"
     if not tested:
-        return f"None of {results} tested."
+        return f"None of {results} tested." if n > 1 else "The only printed result was not tested."
     parts = [
         said(count(tested, Verdict.MATCH), "matches", "match"),
         said(count(tested, Verdict.MISMATCH_WORSE), "is worse", "are worse"),

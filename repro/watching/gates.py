@@ -160,7 +160,7 @@ def places(composed: Composed, paper: Paper) -> list[str]:
         chosen = options(group).get(composed.choices.get(group, ""))
         found += [str(chosen)] if chosen is not None else []
     table = table_path(paper)
-    found += [str(table)] if table is not None else []
+    found += [str(table), str(table.parent)] if table is not None else []
     found += [str(folder) for folder in package_folders(paper)]
     return list(dict.fromkeys(found))
 

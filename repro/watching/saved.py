@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 KINDS = (".py", ".yaml", ".yml")
+#: Beside reference tables lie the curves that they name. In a package a .csv may be what the code itself writes.
+KINDS_OF_TABLES = (*KINDS, ".csv")
+TABLES = "reference_numbers"
 #: Folders whose contents are not the person's, or change without being saved.
 SKIPPED = ("__pycache__", "node_modules", "site-packages", "runs")
 
@@ -15,14 +18,15 @@ Stamps = Mapping[str, tuple[int, int]]
 
 
 def stamps(places: Iterable[str]) -> Stamps:
-    """The stamp of every source and config file in some files and folders; what does not exist has none."""
+    """The stamp of every source, config and curve file in some files and folders; what does not exist has none."""
     found: dict[str, tuple[int, int]] = {}
     for place in places:
         if os.path.isdir(place):
+            kinds = KINDS_OF_TABLES if os.path.basename(place) == TABLES else KINDS
             for folder, names, files in os.walk(place):
                 names[:] = [name for name in names if name not in SKIPPED and not name.startswith(".")]
                 for name in files:
-                    if name.endswith(KINDS) and not name.startswith("."):
+                    if name.endswith(kinds) and not name.startswith("."):
                         stamp(os.path.join(folder, name), found)
         else:
             stamp(place, found)
@@ -46,4 +50,4 @@ def first_places() -> list[str]:
     """Where to look before the paper's config could be read: the current folder's configs, tables and packages."""
     here = Path.cwd()
     packages = [str(path.parent) for path in here.glob("*/__init__.py") if path.parent.name not in SKIPPED]
-    return [str(here / name) for name in ("conf", "reference_numbers")] + packages
+    return [str(here / name) for name in ("conf", TABLES)] + packages

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from repro.commands import words
-from repro.commands.display import JsonDisplay, LiveDisplay, PlainDisplay, choose
+from repro.commands.display import JsonDisplay, LiveDisplay, PlainDisplay, choose, coloured
 from repro.findings import UNFINISHED, Evidence, Finding, Gate, Outcome
 
 FAILED = Finding(
@@ -45,9 +45,8 @@ def test_plain_lines() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "   data          leakage · 3 of 9 · 65 s left"
     assert lines[1].startswith(" ✓ data          9 checks · 7 tensors declared") and lines[1].endswith("  4 s")
-    assert lines[2] == "   2 of 3 checkpoint questions open"
-    assert lines[3].startswith(" ✗ model         14 checks, 1 failed")
-    assert lines[4:] == [
+    assert lines[2].startswith(" ✗ model         14 checks, 1 failed")
+    assert lines[3:] == [
         "   decoder/causal: logits at position 3 change when target_input at position 4 changes",
         "   expected no change; observed max |Δ| 0.42; allowed 0 in float64",
         "   repro/papers/mine/model.py:88 in DecoderLayer.forward",
@@ -57,6 +56,26 @@ def test_plain_lines() -> None:
         "           causal.show('mine')",
         "Time: data 4 s (41 %) · model 6 s (59 %) · together 10 s",
     ]
+
+
+def test_open_questions_are_said_once_with_what_asks_them() -> None:
+    done = Evidence("model", Gate.PASSED, "", questions={"answered": 4, "total": 4})
+    other = Evidence("loss", Gate.PASSED, "", questions={"answered": 0, "total": 7})
+    one = words.open_questions([PASSED, done], ["paper=mine", "scale=smoke"])
+    assert one == "2 of 7 checkpoint questions open: python -m repro quiz paper=mine scale=smoke step=data"
+    both = words.open_questions([PASSED, done, other], ["paper=mine"])
+    assert both == "9 of 14 checkpoint questions open: python -m repro quiz paper=mine"
+    assert words.open_questions([done], ["paper=mine"]) == ""
+
+
+@pytest.mark.parametrize("name", ["NO_COLOR", "CI"])
+def test_no_colour_where_plain_text_is_wanted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("NO_COLOR", "CI"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert coloured(Terminal()) and not coloured(io.StringIO())
+    monkeypatch.setenv(name, "1")
+    assert not coloured(Terminal())
 
 
 def test_evidence_that_still_holds_costs_no_time() -> None:

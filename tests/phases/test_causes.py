@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from repro.findings import Evidence, Finding, Gate, Outcome
-from repro.phases.causes import refresh
+from repro.phases.causes import gaps_of, main_sentence, refresh
 from repro.phases.verdict import judge_run, with_typed
 from repro.tracking.files import write_json
 from repro.tracking.run_folder import RunFolder
+from repro.verdict.outcome import Verdict
 from tests.phases.made_runs import judged_from, make, settings, study
 
 LOW = {0: 90.0, 1: 90.2, 2: 89.8}
@@ -95,6 +96,14 @@ def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path:
     after = folder.verdict
     assert after["gaps"][0]["explained"] and after["rows"] == before["rows"]
     assert len(after["sentences"]) == len(before["sentences"]) and "no positions explains" in after["sentences"][1]
+
+
+def test_the_main_sentence_is_of_a_row_that_mismatches(tmp_path: Path) -> None:
+    judged = judge_run(judged_from(make(tmp_path, "aaa", LOW)))
+    gaps = gaps_of(judged_from(make(tmp_path, "aaa", LOW)), judged.rows)
+    assert main_sentence(gaps, judged.rows) == judged.gap_sentence != ""
+    undecided = [replace(row, verdict=Verdict.INCONCLUSIVE) for row in judged.rows]
+    assert main_sentence(gaps, undecided) == "" and gaps, "its candidates are still listed"
 
 
 def test_the_experiment_that_decides_a_claim_repeats_what_was_typed(tmp_path: Path) -> None:

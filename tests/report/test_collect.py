@@ -66,6 +66,14 @@ def test_all_seven_verdicts_are_in_the_gallery(gallery: Path) -> None:
     assert all(tree.tally(collect(gallery).results).values())
 
 
+def test_the_threads_are_those_of_the_full_training_not_of_a_trial(tmp_path: Path) -> None:
+    run = folders.begin(tmp_path / "mine" / "abc", "mine", "Mine")
+    folders.process(run, "ablation-baseline-seed-0", "ablation", [], {}, threads=1)
+    assert collect(run.root).header.threads == 1
+    folders.process(run, "seed-0", "reproduction", [], {}, threads=2)
+    assert collect(run.root).header.threads == 2
+
+
 def test_a_run_that_stopped_at_once_has_a_report(tmp_path: Path) -> None:
     RunFolder.create(tmp_path, "mine", "abc", {"title": "Mine"}, "paper: {name: mine}\n")
     report = collect(tmp_path / "mine" / "abc")

@@ -188,7 +188,7 @@ MATCH, WORSE, BETTER, OPEN = Verdict.MATCH, Verdict.MISMATCH_WORSE, Verdict.MISM
     ("verdicts", "sentence", "code"),
     [
         ([], "The reference table holds no printed result to test.", 4),
-        ([Verdict.NOT_RUN], "None of 1 printed result tested.", 4),
+        ([Verdict.NOT_RUN], "The only printed result was not tested.", 4),
         (
             [MATCH, OPEN, WORSE, BETTER],
             "4 of 4 printed results tested: 1 match, 1 is worse, 1 is better, 1 is undecided.",
@@ -197,7 +197,7 @@ MATCH, WORSE, BETTER, OPEN = Verdict.MATCH, Verdict.MISMATCH_WORSE, Verdict.MISM
         ([MATCH, MATCH, OPEN, OPEN], "4 of 4 printed results tested: 2 match, 2 are undecided.", 0),
         ([MATCH, BETTER, BETTER], "3 of 3 printed results tested: 1 match, 2 are better.", 3),
         ([OPEN, Verdict.NOT_TESTABLE], "1 of 2 printed results tested: 1 is undecided.", 4),
-        ([Verdict.PAPER_INCONSISTENT], "None of 1 printed result tested.", 4),
+        ([Verdict.PAPER_INCONSISTENT], "The only printed result was not tested.", 4),
     ],
 )
 def test_sentence_and_exit_code(verdicts: list[Verdict], sentence: str, code: int) -> None:

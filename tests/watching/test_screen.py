@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from repro.watching.saved import changed, stamps
 from repro.watching.screen import State, lines
 
 RAISED = {
@@ -57,3 +60,15 @@ def test_in_a_low_terminal_what_holds_shares_a_line() -> None:
     assert len(shown) <= 13 and " ✓ analysis, data" in shown and shown[-1] == " h hint · r again · q quit"
     assert any("NameError" in line for line in shown)
     assert len(lines(state(RAISED), 80, 9)) == 9
+
+
+def test_a_digitised_curve_counts_as_saved_and_what_code_writes_in_its_package_does_not(tmp_path: Path) -> None:
+    curve, cache = tmp_path / "reference_numbers/curves/figure_3.csv", tmp_path / "mine/cache.csv"
+    for path in (curve, cache):
+        path.parent.mkdir(parents=True)
+        path.write_text("1,2\n")
+    places = [str(tmp_path / "reference_numbers"), str(tmp_path / "mine")]
+    before = stamps(places)
+    for path in (curve, cache):
+        path.write_text("1,2\n2,3\n")
+    assert changed(before, stamps(places)) == [str(curve)]
