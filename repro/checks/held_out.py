@@ -15,6 +15,9 @@ from repro.contract.components import parameters_of
 
 #: Held-out examples that the checks evaluate: enough for unequal batches, few enough to decode in a second.
 EXAMPLES = 6
+NO_EXAMPLES = (
+    "held-out data cannot be taken apart by examples (it comes from acting, or no tensor declares an axis `batch`)"
+)
 
 
 def size_of(bench: Bench, batch: Tensors) -> int:
