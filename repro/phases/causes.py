@@ -119,17 +119,18 @@ def refresh(context: Judgeable) -> None:
 
 
 def unchecked_text(context: Judgeable) -> str:
-    """Checks that did not run or only warned: where a cause could hide unseen."""
+    """Checks that did not run or only warned: where a cause could hide unseen. What many systems share is said once."""
     silent, warned = [], []
     for evidence in context.evidence.values():
         for finding in evidence.findings:
-            name = f"{finding.component}/{finding.check}" if finding.component else finding.check
+            component = finding.component.removesuffix(f" ({finding.details.get('system')})")
+            name = f"{component}/{finding.check}" if component else finding.check
             if finding.outcome is Outcome.NOT_RUN:
                 silent.append(f"{name} ({finding.reason or finding.summary})" if finding.reason else name)
             elif finding.outcome is Outcome.WARNED:
                 warned.append(f"{name} ({finding.summary})")
-    parts = [f"{word}: {clipped(found)}" for word, found in (("did not run", silent), ("only warned", warned)) if found]
-    return "; ".join(parts)
+    told = (("did not run", silent), ("only warned", warned))
+    return "; ".join(f"{word}: {clipped(list(dict.fromkeys(found)))}" for word, found in told if found)
 
 
 def clipped(names: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ def final_metrics(report: tree.Report, names: Names) -> Section | None:
             one.split,
             how,
         ]
-        rows.append([words.capital(one.system.replace("_", " ")), *cells] if several else cells)
+        rows.append([one.system, *cells] if several else cells)
     columns = ["Metric", "Mean", "Range of the seeds", "Seeds", "Split", "How"]
     numeric = (1, 2, 3)
     if several:

@@ -14,6 +14,7 @@ from repro.report.markup import Content, Markup, fragment, tag
 from repro.report.numbers import decimal
 
 NARROWEST = 322.0  # px: a strip on a 360 px phone
+LETTER, APART = 7.5, 14.0  # px: a character of a label, and what keeps two apart in strips narrower still
 ROOM = 56.0  # px: most height for stacked dots
 
 
@@ -177,10 +178,15 @@ def strip(
 def ticks(axis: Symmetric, zero: str = "paper", sides: tuple[str, str] | None = None, below: bool = False) -> Markup:
     """The labels above a group of strips, or below a single one; `sides` names what left and right mean."""
     parts: list[Content] = []
-    for tick in axis.ticks():
+    texts = [zero if abs(tick) < axis.step / 2 else decimal(tick, axis.decimals(), sign=True) for tick in axis.ticks()]
+    # the label at an end lies wholly inside the axis: there its neighbour has half a label less room than elsewhere
+    tight = 1.5 * LETTER * len(texts[-1]) + APART > NARROWEST / (len(texts) - 1)
+    beside_ends = (1, len(texts) - 2) if tight and len(texts) > 3 else ()
+    for place, (tick, text) in enumerate(zip(axis.ticks(), texts, strict=True)):
         at = axis.at(tick)
         anchor = "start" if at == 0 else "end" if at == 100 else "middle"
-        text = zero if abs(tick) < axis.step / 2 else decimal(tick, axis.decimals(), sign=True)
+        if place in beside_ends:
+            continue
         parts.append(tag("text", text, class_="t", x=pc(at), y=12 if below else 30, text_anchor=anchor))
     if sides:
         parts.append(tag("text", "\u2190 " + sides[0], class_="t dir", x="0", y=12))

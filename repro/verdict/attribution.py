@@ -340,7 +340,8 @@ def told(shares: tuple[float, float]) -> str:
     if not all(map(math.isfinite, shares)):
         return "any share"
     low, high = (round(100 * end) for end in shares)
-    return f"{low} %" if low == high else f"{low} to {high} %" if low < 0 else f"{low}–{high} %"
+    text = f"{low} %" if low == high else f"{low} to {high} %" if low < 0 else f"{low}–{high} %"
+    return text.replace("-", "−")
 
 
 def interaction(left_out: Mean, alone: Mean, confidence: float) -> list[str]:

@@ -23,7 +23,7 @@ COLLIDING = """
     .filter(([_, box]) => box.width > 0);
   const bad = [];
   boxes.forEach(([one, a], i) => boxes.slice(i + 1).forEach(([two, b]) => {
-    const beside = a.left >= b.right - 1 || b.left >= a.right - 1;
+    const beside = a.left >= b.right + 2 || b.left >= a.right + 2;
     const apart = a.top >= b.bottom - 2 || b.top >= a.bottom - 2;
     if (!beside && !apart) bad.push(one + ' | ' + two);
   }));

@@ -67,7 +67,8 @@ def test_deviations_the_learning_rate_and_checks_are_listed(tmp_path: Path) -> N
     folder = make(tmp_path, "aaa", LOW, config)
     silent = Finding(check="attention", component="model", outcome=Outcome.NOT_RUN, summary="", reason="declare it")
     warned = Finding(check="norm", component="model", outcome=Outcome.WARNED, summary="unusual")
-    folder.write_evidence(Evidence(phase="model", outcome=Gate.PASSED, summary="", findings=(silent, warned)))
+    systems = [replace(silent, component=f"model ({name})", details={"system": name}) for name in ("cnn", "mlp")]
+    folder.write_evidence(Evidence(phase="model", outcome=Gate.PASSED, summary="", findings=(*systems, warned)))
     write_json(
         folder.study_path("learning_rate"),
         {"kind": "learning_rate", "best_rate": 0.01, "paper_value": 0.1, "paper_inside": False},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repro.report.axes import Scale, Symmetric
-from repro.report.strips import NARROWEST, lanes
+from repro.report.strips import NARROWEST, lanes, ticks
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,12 @@ def test_dots_in_a_lane_do_not_touch(places: list[float]) -> None:
         by_lane.setdefault(lane, []).append(place)
     for lane in by_lane.values():
         assert all(right - left >= distance for left, right in pairwise(lane))
+
+
+def test_labels_beside_the_ends_are_left_out_where_they_would_touch() -> None:
+    def labels(half: float, step: float) -> list[str]:
+        return re.findall(r">([^<>]+)</text>", str(ticks(Symmetric(half, step))))
+
+    assert labels(6, 2) == ["−6", "−4", "−2", "paper", "+2", "+4", "+6"]
+    assert labels(0.6, 0.2) == ["−0.6", "−0.2", "paper", "+0.2", "+0.6"]
+    assert labels(0.1, 0.05) == ["−0.10", "−0.05", "paper", "+0.05", "+0.10"]

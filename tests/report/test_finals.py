@@ -43,4 +43,4 @@ def test_a_printed_result_or_several_systems_say_it_themselves(tmp_path: Path) -
     assert finals.told(report) and not finals.told(replace(report, rows=(row,)))
     several = collect(run_of(tmp_path / "two", ("small", "large")))
     assert not finals.told(several)
-    assert '<th scope="row">Small</th>' in html.render(several) and "| large: bleu |" in markdown.render(several)
+    assert '<th scope="row">small</th>' in html.render(several) and "| large: bleu |" in markdown.render(several)
