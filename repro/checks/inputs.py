@@ -113,6 +113,22 @@ def loss_inputs(bench: Bench) -> list[str]:
     return found
 
 
+def summed_over(bench: Bench, batch: Mapping[str, Tensor]) -> dict[str, int]:
+    """What a sum over the batch may be over, and how many there are: examples, or entries of a tensor of the batch with
+    or without its padding. A mean divides by one of these.
+    """
+    counts: dict[str, int] = {}
+    for name, value in batch.items():
+        declared = bench.paper.tensors.get(name)
+        if declared is None or "batch" not in declared.axes:
+            continue
+        counts.setdefault("examples", value.shape[declared.axes.index("batch")])
+        counts[f"entries of {name}"] = value.numel()
+        if declared.padding is not None:
+            counts[f"entries of {name} that are not padding"] = int(real_places(bench, batch, name).sum())
+    return counts
+
+
 def with_padding(bench: Bench, batch: Mapping[str, Tensor], axis: str, extra: int) -> Tensors:
     """The batch with `extra` places of padding behind the named axis of every tensor that has it."""
     longer = dict(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from repro import arithmetic
-from repro.checks.registry import check, failed, not_run, passed
+from repro.checks.inputs import Tensors, summed_over
+from repro.checks.loss import sum_is_compensated
+from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.trace import HAND_WRITTEN
 from repro.checks.watch import named_parameters, seed_all, watched
 from repro.contract.bench import Bench
@@ -26,6 +28,8 @@ RELATIVE = 4 * torch.finfo(torch.float32).eps
 #: Schedules that multiply the last rate collect one rounding an update; over 1e5 updates that is 1e5 · 2^-53 ≈ 1e-11
 #: of the largest rate, which decides where the formula itself is near zero.
 OF_THE_PEAK = 1e-9
+#: Optimisers whose step does not grow with the gradient.
+ADAPTIVE = ("adam", "adamw", "adamax", "nadam", "radam", "rmsprop", "adagrad", "adadelta")
 DRIVING_SECONDS = 3.0  # the time that driving one schedule may take before updates are skipped
 DRIVING_SECONDS_SURE = 20.0  # and to confirm a deviation that was seen after skipping
 
@@ -100,6 +104,37 @@ def report_rates(paper: Paper, seen: dict[int, float], location: str, how: str, 
     )
 
 
+def divided_as_the_sum(
+    bench: Bench, finding: Finding, seen: dict[int, float], batches: Mapping[int, Mapping[str, torch.Tensor]]
+) -> Finding:
+    """The finding on a rate that deviates, which only warns where the loss is a sum over the batch and the rate is the
+    declared one divided by the number of what is summed: the mean of a paper, written another way.
+    """
+    rate = formula(bench.paper)
+    assert rate is not None
+    counts = {step: summed_over(bench, batches[step]) for step in seen}
+    for name in counts[min(seen)]:
+        if not all(agrees(lr * counts[step].get(name, 0), rate(step), abs(rate(step))) for step, lr in seen.items()):
+            continue
+        if not sum_is_compensated(bench):
+            return finding
+        by_size = str(bench.paper.optimiser.get("kind", "")).lower() in ADAPTIVE
+        return warned(
+            f"the loss is a sum over the {name} of a batch, and the rate is the declared one divided by their number",
+            expected=finding.expected,
+            observed=f"{finding.observed}; {counts[min(seen)][name]} {name} at update {min(seen)}"
+            + (
+                f". {bench.paper.optimiser['kind']} divides the size of the gradient out, so the steps themselves are"
+                " shorter by that number: divide the loss instead"
+                if by_size
+                else ""
+            ),
+            threshold=finding.threshold,
+            location=finding.location,
+        )
+    return finding
+
+
 LIKELY = (
     "warm-up off by one: updates are counted from 0, or the step is clamped to 1",
     "the schedule is advanced in another unit (epochs instead of updates, or twice an update)",
@@ -131,7 +166,9 @@ def learning_rate_trace(bench: Bench) -> Finding:
         seen[update.number] = rates.pop()
     if not seen:
         return not_run(HAND_WRITTEN)
-    return report_rates(bench.paper, seen, recording.location, "watched updates", LIKELY)
+    finding = report_rates(bench.paper, seen, recording.location, "watched updates", LIKELY)
+    batches = {update.number: update.batch for update in recording.updates}
+    return divided_as_the_sum(bench, finding, seen, batches) if finding.blocks else finding
 
 
 @check(phase="training", family="trace", component="training")
@@ -160,7 +197,8 @@ def schedule_driven(bench: Bench, *, updates: int | None = None) -> Finding:
         # a schedule that multiplies its last rate cannot be jumped: only an unbroken drive may accuse
         seen, how = drive(bench, last, interesting, DRIVING_SECONDS_SURE, jump=False)
         finding = report_rates(bench.paper, seen, location, how, CURRENT_LIKELY)
-    return finding
+    batches = dict.fromkeys(seen, driving_batch(bench))
+    return divided_as_the_sum(bench, finding, seen, batches) if finding.blocks else finding
 
 
 CURRENT_LIKELY = (
@@ -182,6 +220,11 @@ def interesting_updates(last: int, bends: list[int]) -> list[int]:
 
 # --- driving
 # ----------------------------------------------------------------------------------------------------------
+
+
+def driving_batch(bench: Bench) -> Tensors:
+    """The batch that every update of a drive gets."""
+    return bench.synthetic(2)
 
 
 def drive(
@@ -209,7 +252,7 @@ def drive_with(
     with bench.precision():
         seed_all(bench.seed)
         model = bench.model()
-        batch = bench.synthetic(2)
+        batch = driving_batch(bench)
         if silent:
             training = bench.training(
                 model, stub_loss(bench, stub_terms(bench, model, batch)), no_backward(bench, model)

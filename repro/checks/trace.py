@@ -9,11 +9,11 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from repro.checks.inputs import summed_over
 from repro.checks.loss import sum_is_compensated
 from repro.checks.passes import continues
 from repro.checks.registry import check, failed, not_run, passed, warned
 from repro.checks.watch import (
-    EXAMPLES,
     NoDropout,
     Step,
     StillNoise,
@@ -175,11 +175,12 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
         if error > limit:
             ratio = float(applied @ fresh) / size**2
             rest = float(np.linalg.norm(applied - ratio * fresh)) / max(float(np.linalg.norm(applied)), 1e-300)
-            if rest < 1e-6 and abs(ratio * EXAMPLES / scale - 1) < 1e-6 and sum_is_compensated(bench):
+            divided = mean_of_sum(bench, update, ratio, limit) if rest < limit else ""
+            if divided:
                 return warned(
                     "the total is a sum over the batch, and its mean is what is differentiated: the same update",
                     expected="the gradient of the total",
-                    observed=f"1/{EXAMPLES} of it, for {EXAMPLES} examples",
+                    observed=f"{ratio:.4g} of it, one over the number of {divided}",
                     location=recording.location,
                 )
             return failed(
@@ -201,6 +202,18 @@ def gradient_of_this_batch(bench: Bench) -> Finding:
         + (f", {', '.join(changed_first)} normalised over it" if changed_first else ""),
         threshold=f"relative difference {limit:.1e}",
     )
+
+
+def mean_of_sum(bench: Bench, update: Update, ratio: float, limit: float) -> str:
+    """What the total is a sum over where the applied gradient is `ratio` times the total's because `update` divides it
+    by their number, before clipping; "" where it does not.
+    """
+    clip = bench.paper.optimiser.get("clip")
+    for name, count in summed_over(bench, update.batch).items():
+        scale = min(1.0, float(clip) * count / update.fresh_norm) if clip and update.fresh_norm else 1.0
+        if abs(ratio * count / scale - 1) < limit and sum_is_compensated(bench):
+            return name
+    return ""
 
 
 def decay_in_gradient(bench: Bench, recording: Watched) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repro.checks.loss import scale_is_settled_elsewhere
 from repro.checks.oracle import bound_piece, judge_loss
 from repro.checks.pieces import Case, compare, fields_of, result_of, tensors
 from repro.checks.registry import check, failed, passed, warned
@@ -396,4 +397,5 @@ def class_cross_entropy_agrees(bench: Bench) -> Finding:
         return piece
     with persons_errors(f"pieces.{name} raised on {signature}"), bench.precision(), torch.no_grad():
         ours = torch.as_tensor(piece(*tensors(bench, (logits, targets))))
-    return judge_loss(bench, name, f"pieces.{name}", ours.detach(), logits, targets, 0.0, None)
+    finding = judge_loss(bench, name, f"pieces.{name}", ours.detach(), logits, targets, 0.0, None)
+    return scale_is_settled_elsewhere(bench, finding)

@@ -399,6 +399,20 @@ VARIANTS: dict[str, Planted] = {
             ),
             Patch(
                 "training",
+                'self.backward(terms["total"])\n',
+                'self.backward(terms["total"] / (batch["target_output"] != self.padding).sum())\n',
+            ),
+        )
+    ),
+    "C26 under Adam, the rate divided": Planted(
+        (
+            Patch(
+                "loss",
+                "return ((1 - smoothing) * nll + smoothing * uniform).mean()",
+                "return ((1 - smoothing) * nll + smoothing * uniform).sum()",
+            ),
+            Patch(
+                "training",
                 "rate = self.learning_rate(self.step)",
                 'rate = self.learning_rate(self.step) / (batch["target_output"] != 0).sum().item()',
             ),

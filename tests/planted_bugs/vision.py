@@ -456,6 +456,17 @@ VARIANTS: dict[tuple[str, str], Planted] = {
         "return rate * 0.1**drops",
         "return rate * (0.1 if step > first_drop else 1.0) * (0.1 if step > second_drop else 1.0)",
     ),
+    ("resnet", "C26 sum, and a rate divided by the batch"): Planted(
+        (
+            Patch("loss", ".mean()", ".sum()"),
+            Patch(
+                "training",
+                "rate = self.learning_rate(self.step)",
+                'rate = self.learning_rate(self.step) / len(batch["label"])',
+            ),
+        ),
+        "training",
+    ),
     ("resnet", "accuracy from whole tensors"): one(
         "evaluation",
         "wrong += int((logits.argmax(-1) != label).sum())",
@@ -475,7 +486,7 @@ VARIANTS: dict[tuple[str, str], Planted] = {
     ("mnist1d", "C25 gradients cleared by the model"): one(
         "training", "self.optimiser.zero_grad()", "self.model.zero_grad()"
     ),
-    ("mnist1d", "C26 sum, and a rate divided by the batch"): Planted(
+    ("mnist1d", "C26 sum, and the total divided by the batch"): Planted(
         (
             Patch("loss", ".mean()", ".sum()"),
             Patch("training", 'self.backward(terms["total"])', 'self.backward(terms["total"] / len(batch["digit"]))'),
