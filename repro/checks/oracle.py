@@ -429,11 +429,16 @@ def judge_loss(
         wrong = cross_entropy_oracle.cross_entropy_as_mistaken(kind, logits, targets, smoothing, padding)
         return abs(value - wrong) <= 100 * tolerance.FLOAT32 * max(abs(wrong), 1.0)
 
-    if smoothing > 0:
-        for convention, words in cross_entropy_oracle.CONVENTIONS.items():
-            if matches(convention):
-                return warned(f"{component} deviates from Szegedy et al. 2015: {words}", **fields)
+    summed = False
+    for convention, words in cross_entropy_oracle.CONVENTIONS.items() if smoothing > 0 else ():
+        losses = cross_entropy_oracle.losses_by_convention(convention, logits, targets, smoothing, padding)
+        total = sum(losses)
+        if abs(value - total / max(1, len(losses))) <= bound:
+            return warned(f"{component} deviates from Szegedy et al. 2015: {words}", **fields)
+        summed = summed or abs(value - total) <= 100 * tolerance.FLOAT32 * max(abs(total), 1.0)
     same = [words for mistake, words in cross_entropy_oracle.MISTAKES.items() if matches(mistake)]
+    if summed:
+        same = [cross_entropy_oracle.MISTAKES["sum"]]
     if same:
         fields["observed"] += f"; it is exactly what comes out when: {same[0]}"
     if not same:

@@ -56,7 +56,7 @@ def floor(classes: int, smoothing: float) -> float:
 def cross_entropy_as_mistaken(
     mistake: str, logits: Array, targets: Ids, smoothing: float, padding: int | None
 ) -> float:
-    """What the loss is under one of the mistakes of `MISTAKES`, or a convention of `CONVENTIONS`.
+    """What the loss is under one of the mistakes of `MISTAKES`.
 
     NaN where padding is no class (PyTorch's -100) and the mistake would need it to be one.
     """
@@ -83,16 +83,6 @@ def cross_entropy_as_mistaken(
             return -label_smoothed_cross_entropy(logits, targets, smoothing, padding)
         case "base 2":
             return label_smoothed_cross_entropy(logits, targets, smoothing, padding) / math.log(2)
-        case "smoothing over the wrong classes" | "smoothing over the other wrong classes and not padding":
-            spread = classes - 1 if mistake == "smoothing over the wrong classes" else classes - 2
-            losses = []
-            for i in real:
-                label = np.full(classes, smoothing / max(1, spread))
-                if spread == classes - 2 and padding is not None:
-                    label[padding] = 0.0
-                label[targets[i]] = 1 - smoothing
-                losses.append(float(-(label * log_softmax(logits[i])).sum()))
-            return sum(losses) / len(losses)
     raise KeyError(mistake)
 
 
@@ -107,9 +97,44 @@ MISTAKES = {
     "sign": "the sign of the loss is flipped",
     "base 2": "logarithm to base 2 instead of nats",
 }
-#: Other conventions of smoothing that are in use; they deviate from Szegedy et al. and are no bug.
+#: Other conventions of smoothing that are in use; they deviate from Szegedy et al. and are no bug. A divergence has the
+#: gradient of the cross entropy, and lies lower by the entropy of the label.
 CONVENTIONS = {
-    "smoothing over the wrong classes": "the smoothing mass is spread over the C - 1 wrong classes (fairseq)",
-    "smoothing over the other wrong classes and not padding": "the smoothing mass is spread over C - 2 classes, "
-    "without the true one and padding (The Annotated Transformer)",
+    "wrong classes": "the smoothing mass is spread over the C - 1 wrong classes (fairseq)",
+    "wrong classes but padding": "the smoothing mass is spread over C - 2 classes, without the true one and padding",
+    "divergence, all classes": "it is the divergence KL(label ‖ p), which is lower by the label's entropy at every output",
+    "divergence, wrong classes": "it is the divergence KL(label ‖ p), which is lower by the label's entropy at every"
+    " output, and the smoothing mass is spread over the C - 1 wrong classes",
+    "divergence, wrong classes but padding": "it is the divergence KL(label ‖ p), which is lower by the label's entropy"
+    " at every output, and the smoothing mass is spread over C - 2 classes, without the true one and padding (The"
+    " Annotated Transformer)",
 }
+
+
+def losses_by_convention(
+    convention: str, logits: Array, targets: Ids, smoothing: float, padding: int | None
+) -> list[float]:
+    """The loss of each target that counts, in nats, under one of `CONVENTIONS`."""
+    divergence, _, spread = convention.rpartition(", ")
+    losses = []
+    for row, target in zip(logits, targets, strict=True):
+        if padding is not None and target == padding:
+            continue
+        label = conventional_label(spread, int(target), len(row), smoothing, padding)
+        entropy = -sum(p * math.log(p) for p in label if p > 0) if divergence else 0.0
+        losses.append(float(-(label * log_softmax(row)).sum()) - entropy)
+    return losses
+
+
+def conventional_label(spread: str, target: int, classes: int, smoothing: float, padding: int | None) -> Array:
+    """The smoothed label [classes] with its mass `smoothing` over "all classes", "wrong classes" or "wrong classes but
+    padding".
+    """
+    if spread == "all classes":
+        return smoothed_label(target, classes, smoothing)
+    without_padding = spread == "wrong classes but padding"
+    label = np.full(classes, smoothing / max(1, classes - (2 if without_padding else 1)))
+    if without_padding and padding is not None and 0 <= padding < classes:
+        label[padding] = 0.0
+    label[target] = 1 - smoothing
+    return label

@@ -44,7 +44,7 @@ def test_only_padding_is_nan() -> None:
     assert math.isnan(oracle.label_smoothed_cross_entropy(LOGITS[:1], np.array([0]), 0.1, 0))
 
 
-@pytest.mark.parametrize("mistake", [*oracle.MISTAKES, *oracle.CONVENTIONS])
+@pytest.mark.parametrize("mistake", oracle.MISTAKES)
 def test_every_known_mistake_changes_the_value(mistake: str) -> None:
     right = oracle.label_smoothed_cross_entropy(LOGITS, TARGETS, 0.1, 0)
     assert oracle.cross_entropy_as_mistaken(mistake, LOGITS, TARGETS, 0.1, 0) != pytest.approx(right, rel=1e-3)
@@ -56,5 +56,23 @@ def test_fairseqs_convention_in_pytorch() -> None:
     eps = 0.1 / 4
     nll = -log_p.gather(1, t[:, None])[:, 0]
     theirs = ((1 - 0.1 - eps) * nll + eps * -log_p.sum(1)).mean()
-    ours = oracle.cross_entropy_as_mistaken("smoothing over the wrong classes", LOGITS, TARGETS, 0.1, None)
-    assert ours == pytest.approx(float(theirs))
+    ours = oracle.losses_by_convention("wrong classes", LOGITS, TARGETS, 0.1, None)
+    assert np.mean(ours) == pytest.approx(float(theirs))
+
+
+def test_the_annotated_transformers_convention_in_pytorch() -> None:
+    real = torch.tensor(TARGETS) != 0
+    label = torch.full((int(real.sum()), 5), 0.1 / 3)
+    label.scatter_(1, torch.tensor(TARGETS)[real][:, None], 0.9)
+    label[:, 0] = 0
+    theirs = F.kl_div(torch.tensor(LOGITS)[real].log_softmax(-1), label.double(), reduction="none").sum(-1)
+    ours = oracle.losses_by_convention("divergence, wrong classes but padding", LOGITS, TARGETS, 0.1, 0)
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("convention", oracle.CONVENTIONS)
+def test_no_convention_is_the_definition_and_without_smoothing_all_are(convention: str) -> None:
+    right = oracle.target_losses(LOGITS, TARGETS, 0.1, 0)
+    assert not np.allclose(oracle.losses_by_convention(convention, LOGITS, TARGETS, 0.1, 0), right, rtol=1e-3)
+    right = oracle.target_losses(LOGITS, TARGETS, 0.0, 0)
+    np.testing.assert_allclose(oracle.losses_by_convention(convention, LOGITS, TARGETS, 0.0, 0), right)
