@@ -102,7 +102,8 @@ MISTAKES = {
 CONVENTIONS = {
     "wrong classes": "the smoothing mass is spread over the C - 1 wrong classes (fairseq)",
     "wrong classes but padding": "the smoothing mass is spread over C - 2 classes, without the true one and padding",
-    "divergence, all classes": "it is the divergence KL(label ‖ p), which is lower by the label's entropy at every output",
+    "divergence, all classes": "it is the divergence KL(label ‖ p), which is lower by the label's entropy at every"
+    " output",
     "divergence, wrong classes": "it is the divergence KL(label ‖ p), which is lower by the label's entropy at every"
     " output, and the smoothing mass is spread over the C - 1 wrong classes",
     "divergence, wrong classes but padding": "it is the divergence KL(label ‖ p), which is lower by the label's entropy"
