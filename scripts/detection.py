@@ -2,7 +2,8 @@
 
     python scripts/detection.py                          # all bugs and variants, one after the other
     python scripts/detection.py --workers 8 --seeds 100  # and alarms over 100 seeds of the correct paper
-    python scripts/detection.py --paper mnist1d          # another paper that bugs are planted into; all: every one
+    python scripts/detection.py --paper ppo              # another paper that bugs are planted into
+    python scripts/detection.py --paper package          # the four papers of the package; all: those outside too
     python scripts/detection.py --only T03 --only V22    # some of them
     python scripts/detection.py --markdown               # the table as the README shows it
 
@@ -25,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.planted_bugs.suite import (
+    ELSEWHERE,
     Case,
     Met,
     alarms_over_seeds,
@@ -140,7 +142,10 @@ def broken_promises(found: list[Met], alarms: int) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--paper", choices=[*papers(), "all"], default="transformer", help="the paper, in the package or outside of it"
+        "--paper",
+        choices=[*papers(), "package", "all"],
+        default="transformer",
+        help="the paper, in the package or outside of it",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="T03", help="this bug or variant; may be repeated"
@@ -149,7 +154,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, one thread each")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
-    wanted = papers() if arguments.paper == "all" else [arguments.paper]
+    wanted = {"all": papers(), "package": list(ELSEWHERE)}.get(arguments.paper, [arguments.paper])
     wrong = chosen([case for paper in wanted for case in bugs(paper)], arguments.only)
     right = chosen([case for paper in wanted for case in variants(paper)], arguments.only)
     if not wrong and not right:

@@ -169,7 +169,11 @@ def judge_value(
     }
     if gap <= bound:
         return passed(f"{old_value} is the critic's of the same observation", **fields)
-    likely = ("values and observations are flattened in different orders", "values of the next step are stored")
+    likely = (
+        "values and observations are flattened in different orders",
+        "values of the next step are stored",
+        "in-place op changes the stored data (a minibatch is a view of the rollout)",
+    )
     return failed(f"{old_value} is not the critic's value of its observation", likely=likely, **fields)
 
 

@@ -16,6 +16,7 @@ from repro.checks.inputs import component_location, forward_inputs, index_size, 
 from repro.checks.modules import near
 from repro.checks.passes import SECONDS, SPLITS, Pass, continues, needs_acting, passes, passes_of_seed, stream
 from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
+from repro.checks.stored import changed_in_place
 from repro.contract.bench import Bench
 from repro.contract.declarations import TensorDeclaration
 from repro.findings import Finding
@@ -334,13 +335,19 @@ def order_of_the_rest(
     }
     if same / n <= (1 + chance) / 2:
         return passed(f"training is shuffled anew each pass ({first.said})", **fields)
-    return failed("two training passes have the same order", **fields)
+    likely = (
+        "training loader not shuffled (shuffle=False)",
+        "inputs shuffled without the labels, which keep their order",
+    )
+    return failed("two training passes have the same order", likely=likely, **fields)
 
 
 def fixed_order(bench: Bench, read: Pass, same: int, n: int, fields: dict[str, Any]) -> Finding:
     """The finding on a declared fixed order, of which `same` of `n` places agree between two passes."""
     if same < n:
-        fields |= {"threshold": "exact", "likely": ("the loader shuffles, where a fixed order is declared",)}
+        changed = changed_in_place(bench)
+        stored = (f"in-place op changes the stored data ({changed})",) if changed else ()
+        fields |= {"threshold": "exact", "likely": (*stored, "the loader shuffles, where a fixed order is declared")}
         return failed("two training passes differ in a declared fixed order", **fields)
     inputs = forward_inputs(bench, {name: torch.empty(0) for name in read.names})
     for name in read.names:
@@ -496,6 +503,8 @@ def stream_resumes(bench: Bench) -> Finding:
         return passed("the training stream resumes at the right batch", observed="equal", **fields)
     # an order made of seed and pass needs no saved generator: a run resumes with its own seed
     if not same_batches(*resumed(bench, bench.data(fresh=True), bench.seed)):
+        if changed := changed_in_place(bench):
+            fields["likely"] = (f"in-place op changes the stored data ({changed})", *CHECKS["stream_resumes"].likely)
         return failed("the training stream resumes somewhere else", observed="other batches", **fields)
     again = bench.data(fresh=True)  # in the second pass a generator shows that has moved on and was not saved
     started = time.perf_counter()

@@ -70,7 +70,7 @@ def evaluation_leaves_training_untouched(bench: Bench) -> Finding:
     )
     why = {
         "weights": "averaged (EMA) weights are copied into the training model and not restored",
-        "buffers": "running statistics are updated in evaluation: no model.eval(), or a normaliser that ignores it",
+        "buffers": "model.eval() is not called, or a normaliser ignores it: running statistics are updated",
         "gradients": "evaluation calls backward, or clears gradients",
         "requires_grad": "parameters are frozen for evaluation and not thawed",
         "optimiser": "evaluation steps the optimiser or its schedule",

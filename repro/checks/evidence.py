@@ -34,6 +34,7 @@ CLOSENESS = {
     "targets_aligned": 2,
     "outputs_unnormalised": 2,
     "loss_batch_size": 2,
+    "train_shuffled": 3,
     "residual": 3,
     "causal": 3,
     "padding_invariant": 4,

@@ -476,6 +476,15 @@ def slopes_of(
     return [passed("the gradient of the loss agrees with finite differences", observed="; ".join(observed), **fields)]
 
 
+def dead_critic(bench: Bench) -> tuple[str, ...]:
+    """The suspect where the loss takes values that were stored, which it may use in place of the critic's."""
+    taken = [bench.paper.tensors[name] for name in loss_inputs(bench)]
+    values = [t for t in taken if t.output_of and any(t.name in stored.name and stored != t for stored in taken)]
+    if bench.paper.settings["paper"].get("type") != "reinforcement_learning" or not values:
+        return ()
+    return (f"dead critic: the loss uses the rollout's values instead of the {values[0].name} of the model",)
+
+
 def no_graph(bench: Bench, fields: dict[str, Any]) -> Finding:
     return failed(
         "no gradient flows from `total` back to the model's outputs",
@@ -538,7 +547,11 @@ def loss_reaches_parameters(bench: Bench) -> Finding:
         return failed(
             f"`total` sends no gradient to {len(missing)} of {len(named)} parameters: {summary_of(missing)}",
             observed="gradient None or exactly zero",
-            likely=("an output that the loss does not use", "part of the total detached from the graph"),
+            likely=(
+                *dead_critic(bench),
+                "an output that the loss does not use",
+                "part of the total detached from the graph",
+            ),
             details={"parameters": missing},
             **fields,
         )

@@ -434,7 +434,7 @@ def loss_terms(bench: Bench) -> list[Finding]:
     shapes.
 
     Broken: a term that is NaN, infinite or no scalar; PyTorch's warning of a target size that differs from the input's.
-    Likely: (N, 1) against (N,): the loss broadcasts to N × N | no reduction (mean missing) | log of zero
+    Likely: the loss broadcasts to N × N, broadcast from (N, 1) against (N,) | no reduction (mean missing) | log of zero
     """
     loss = bench.loss()
     batch, outputs = outputs_for_loss(bench)

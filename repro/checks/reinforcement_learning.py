@@ -329,7 +329,7 @@ def ppo_oracle_agrees(bench: Bench) -> list[Finding]:
     words = {
         "max": "max instead of min of the two surrogates (of the objective; of the loss it is max)",
         "ratio 1": "the old log-probability is recomputed with the current policy: the ratio is always 1",
-        "sign": "the sign of the surrogate is wrong: the objective is returned, not its negative",
+        "sign": "the sign of the policy gradient is wrong: the objective is returned, not its negative",
         "broadcast": "advantages broadcast from (N, 1) against (N,): every ratio meets every advantage",
         "no clip": "the clipped surrogate is not used",
         "only clip": "only the clipped surrogate is used",

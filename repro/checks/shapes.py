@@ -10,7 +10,7 @@ import torch
 from repro.checks import tolerance
 from repro.checks.inputs import component_location, flat, known_sizes
 from repro.checks.modules import capturing, eval_mode, match_parameters, near, stage_modules
-from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.components import location_of
 from repro.findings import Finding
@@ -108,6 +108,9 @@ def outputs_declared(bench: Bench) -> list[Finding]:
                     )
             shown = f"{name} {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
             if faults:
+                if list(value.shape[-1:]) == [1] and not compare_axes(value.shape[:-1], declaration.axes, sizes):
+                    kept = "a last axis of size 1 is kept: against targets without it the loss broadcasts to N × N"
+                    where["likely"] = (kept, *CHECKS["outputs_declared"].likely[:2])
                 findings.append(
                     failed(
                         f"{name} is not as declared: {'; '.join(faults)}",
@@ -255,6 +258,9 @@ def parameter_count(
         return warned(f"{surplus:,} parameters more than the paper's count: exactly biases", **fields)
     tied = "weight tying lost (copy instead of share)"
     likely = []
+    convolves = any(
+        isinstance(m, torch.nn.modules.conv._ConvNd) for p in bench.modules(model).values() for m in p.modules()
+    )
     sizes = [p.numel() for _, p in parameters.values() if p.dim() > 1]
     if surplus > 0 and any(surplus % size == 0 and surplus // size <= 2 for size in sizes):
         likely.append(tied)
@@ -263,6 +269,7 @@ def parameter_count(
     likely += [
         "layers kept in a plain Python list" if surplus < 0 else tied,
         "a layer missing or doubled" if surplus < 0 else "a layer doubled",
+        *(["a projection shortcut where the paper has the identity"] if surplus > 0 and convolves else []),
         "frozen flag left on (requires_grad False)" if surplus < 0 else "biases where the paper has none",
     ]
     return failed(

@@ -128,5 +128,8 @@ def judge(
     if not faults:
         return passed(f"{tensor} of {split} is standardised ({first.n} examples)", **fields)
     if split != "train":
-        fields["likely"] = ("a held-out split lacks the normalisation", "normalised by its own statistics or twice")
+        fields["likely"] = (
+            f"the {split} transform lacks the normalisation of training",
+            "normalised by its own statistics or twice",
+        )
     return failed(f"{tensor} of {split} is not standardised", **fields)

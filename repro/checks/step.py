@@ -70,7 +70,7 @@ def decay_deviation(group: dict[str, Any], spec: dict[str, Any], vectors: Set[st
     return f"weight_decay={got} for {', '.join(rest[:3])}"
 
 
-def decay_suspects(group: dict[str, Any], need: Any, deviation: str) -> tuple[str, ...]:
+def decay_suspects(group: dict[str, Any], need: Any, deviation: str, kind: str) -> tuple[str, ...]:
     if "takes out of it" in deviation:
         return ("weight decay on biases and norms, which the paper leaves out",)
     if not group["weight_decay"]:
@@ -79,7 +79,8 @@ def decay_suspects(group: dict[str, Any], need: Any, deviation: str) -> tuple[st
             "parameters are sorted into the wrong group (a name or a number of axes that does not match)",
         )
     if not need:
-        return ("weight decay although the paper has none",)
+        adamw = ("AdamW, whose weight decay is 0.01 unless set, where the paper has Adam",) if kind == "adamw" else ()
+        return (*adamw, "weight decay although the paper has none")
     return (f"weight_decay of the paper not set: it is {group['weight_decay']}",)
 
 
@@ -173,7 +174,7 @@ def settings_faults(recording: Watched, spec: dict[str, Any], step: Step, source
                             observed=deviation,
                             threshold="1e-6 of the value: it is a setting, not a measurement",
                             location=location,
-                            likely=decay_suspects(group, need, deviation),
+                            likely=decay_suspects(group, need, deviation, kind),
                             details={"declare": "optimiser.weight_decay"},
                         )
                     )

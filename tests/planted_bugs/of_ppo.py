@@ -30,8 +30,12 @@ ELSEWHERE = {
 
 def plant(planted: Planted, folder: Path) -> Paper:
     """PPO with the patches made; `settings` are overrides, so that all that refers to them follows."""
-    typed = tuple(f"{key}={'null' if value is None else value}" for key, value in planted.settings.items())
-    return planting.plant(replace(planted, settings={}, paper="ppo"), folder, typed)
+    return planting.plant(replace(planted, settings={}, paper="ppo"), folder, typed(planted))
+
+
+def typed(planted: Planted) -> tuple[str, ...]:
+    """The settings as overrides, as a person would type them."""
+    return tuple(f"{key}={'null' if value is None else value}" for key, value in planted.settings.items())
 
 
 def bug(file: str, before: str, after: str, phase: str, likely: str, *components: str, **settings: Any) -> Planted:

@@ -24,20 +24,24 @@ from repro.phases.fingerprints import COMPONENT, SECTIONS
 from repro.phases.runner import failed_component
 from repro.tracking.run_folder import RunFolder
 
-from . import catalogue, test_evaluation, test_training
+from . import catalogue, of_ppo, test_evaluation, test_training, vision
 from .planting import OUTSIDE, Patch, Planted, failures, gate_of, is_outside, planted_settings, settings_of
 
 HERE = Path(__file__).parent
-#: The phase whose gate first looks at a file of the paper that is not one of its five components.
-FIRST = {"pieces": "model", "beam": "evaluation"}
-#: Why a listed bug has no place in the Transformer, whose code holds no such line.
+#: The component that a file of the paper belongs to which is not one of its five; its phase's gate looks first.
+FIRST = {"pieces": "model", "beam": "evaluation", "environments": "data", "signals": "data"}
+#: Papers of the package, with why a listed bug has no place in one whose code holds no such line.
 ELSEWHERE = {
-    "X22": "the harness keeps the checkpoints, not the paper",
-    "X27": "the paper has no squared error; (N, 1) against (N,) is tried on a piece",
-    "X33": "the paper augments nothing",
-    "X39": "the harness runs the loop; the schedule is driven to the last update",
+    "transformer": {
+        "X22": "the harness keeps the checkpoints, not the paper",
+        "X27": "the paper has no squared error; (N, 1) against (N,) is tried on a piece",
+        "X33": "the paper augments nothing",
+        "X39": "the harness runs the loop; the schedule is driven to the last update",
+    },
+    "ppo": of_ppo.ELSEWHERE,
+    "resnet": vision.ELSEWHERE,
+    "mnist1d": vision.ELSEWHERE,
 }
-TYPES = ("transformer", "generic")
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,21 @@ def bugs(paper: str = "transformer") -> list[Case]:
         patches = tuple(Patch("evaluation", before, after) for before, after in replacements)
         found.setdefault(name, Planted(patches, "evaluation", word))
     cases = [Case(name, planted, records().get(name.split()[0])) for name, planted in found.items()]
+    cases += [of_ppo_case(name, planted) for name, planted in of_ppo.BUGS.items()]
+    cases += [of_vision_case(*key, planted) for key, planted in vision.BUGS.items()]
     return [case for case in (*cases, *written("*_bugs.yaml")) if case.planted.paper == paper]
+
+
+def of_ppo_case(name: str, planted: Planted) -> Case:
+    """A bug or variant of PPO, whose settings are typed."""
+    there = replace(planted, paper="ppo", settings={})
+    return Case(name, there, records().get(name.split()[0]), of_ppo.typed(planted))
+
+
+def of_vision_case(paper: str, name: str, planted: Planted) -> Case:
+    """A bug or variant of one of the two vision papers, under the settings that can show it."""
+    there = replace(planted, paper=paper)
+    return Case(name, there, records().get(name.split()[0]), vision.overrides_of(paper, name))
 
 
 def written(files: str) -> list[Case]:
@@ -144,21 +162,34 @@ def variants(paper: str = "transformer") -> list[Case]:
         patches = tuple(Patch("evaluation", before, after) for before, after in pairs)
         found.append(Case(f"evaluation: {name}", Planted(patches, "evaluation")))
     found += [Case(name, Planted(()), overrides=overrides) for name, overrides in catalogue.DECLARED.items()]
+    found += [replace(of_ppo_case(name, planted), listed=None) for name, planted in of_ppo.VARIANTS.items()]
+    found += [replace(of_vision_case(*key, planted), listed=None) for key, planted in vision.VARIANTS.items()]
     return [case for case in (*found, *written("*_variants.yaml")) if case.planted.paper == paper]
 
 
 def papers() -> list[str]:
     """The papers that bugs are planted into."""
-    return sorted({"transformer", *(case.planted.paper for case in written("*_bugs.yaml"))})
+    return sorted({*ELSEWHERE, *(case.planted.paper for case in written("*_bugs.yaml"))})
 
 
-def not_planted(paper: str = "transformer") -> dict[str, str]:
-    """Listed bugs of a paper's type and, for the Transformer, generic ones that are not planted, with the reason."""
+def not_planted(paper: str) -> dict[str, str]:
+    """Listed bugs of the type of a paper of the package, and generic ones, that are not planted, with the reason."""
+    if paper not in ELSEWHERE:
+        return {}  # of papers outside only bugs of our own are claimed
+    kind = type_of(paper)
     planted = {case.name.split()[0] for case in bugs(paper)}
-    types = TYPES if paper == "transformer" else (settings_of(paper=paper)["paper"]["type"],)
-    missing = [r for r in records().values() if r["type"] in types and r["id"] not in planted]
-    here = ELSEWHERE if paper == "transformer" else {}
-    return {r["id"]: here.get(r["id"], "no reason is given") for r in missing}
+    missing = [r["id"] for r in records().values() if r["type"] in (kind, "generic") and r["id"] not in planted]
+    beside = [other for other in ELSEWHERE if other != paper and type_of(other) == kind]
+    reasons = {}
+    for name in missing:
+        there = [other for other in beside if any(case.name.split()[0] == name for case in bugs(other))]
+        reason = ELSEWHERE[paper].get(f"{name} {paper}") or ELSEWHERE[paper].get(name)
+        reasons[name] = reason or (f"it is planted into {there[0]}" if there else "no reason is given")
+    return reasons
+
+
+def type_of(paper: str) -> str:
+    return str(settings_of(paper=paper)["paper"]["type"])
 
 
 class Silent:
@@ -220,7 +251,7 @@ def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
     if not planted.patches:
         return False
     file = planted.patches[0].file
-    component = "evaluation" if file == "beam" else file
+    component = FIRST.get(file, file)
     stages = tuple(glob.partition(".*")[0] for glob in paper.stages)
     known = {component, planted.phase, *paper.tensors, *paper.pieces, *planted.components}
     name = finding.component.partition(" (")[0]  # of a paper with systems, without the system's name

@@ -11,6 +11,7 @@ from repro.contract.paper import Paper
 
 from .catalogue import BUGS, DECLARED, VARIANTS
 from .planting import failures, gate_of, plant, settings_of
+from .suite import ELSEWHERE, not_planted
 
 #: Bugs beyond the list are slow tests: the list alone keeps the fast suite fast.
 LISTED = [pytest.param(n, marks=() if re.fullmatch(r"[A-Z]\d\d.*", n) else pytest.mark.slow) for n in BUGS]
@@ -46,3 +47,8 @@ def test_a_declared_deviation_stops_no_gate(name: str) -> None:
     for phase in ("model", "loss"):
         stopped = failures(gate_of(paper, phase))
         assert not stopped, f"{name}: {[(f.check, f.summary, f.observed) for f in stopped]}"
+
+
+@pytest.mark.parametrize("paper", ELSEWHERE)
+def test_every_listed_bug_that_is_not_planted_into_a_paper_has_a_reason(paper: str) -> None:
+    assert not {name for name, reason in not_planted(paper).items() if reason == "no reason is given"}

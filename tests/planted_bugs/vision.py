@@ -497,7 +497,7 @@ VARIANTS: dict[tuple[str, str], Planted] = {
         "model",
         "h = self.conv2(h).relu()",
         "h = nn.functional.conv1d(h, self.conv2.weight, self.conv2.bias, stride=2, padding=1).relu()",
-        settings={"stages": {"output": ["batch", "classes"]}},
+        settings={"architectures.cnn.stages": {"output": ["batch", "classes"]}},
     ),
 }
 
