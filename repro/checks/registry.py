@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from repro.contract.components import is_persons_file, location_in_traceback, short_traceback, unfinished_in
 from repro.errors import ComponentError, ConfigError, DataError, NotWrittenError
 from repro.findings import UNFINISHED, Finding, Outcome
+from repro.phases import ORDER
 
 if TYPE_CHECKING:
     from repro.contract.bench import Bench
 
-PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
 FAMILIES = (
     "declaration",
     "oracle",
@@ -103,8 +103,8 @@ def check(phase: str, family: str, component: str) -> Callable[[CheckFunction], 
     def register(function: CheckFunction) -> Check:
         name = function.__name__
         where = f"check {name!r} ({inspect.getsourcefile(function)})"
-        if phase not in PHASES:
-            raise ConfigError(f"{where}: phase is {phase!r}, need one of {', '.join(PHASES)}")
+        if phase not in ORDER:
+            raise ConfigError(f"{where}: phase is {phase!r}, need one of {', '.join(ORDER)}")
         if family not in FAMILIES:
             raise ConfigError(f"{where}: family is {family!r}, need one of {', '.join(FAMILIES)}")
         if name in CHECKS and CHECKS[name].function.__module__ != function.__module__:

@@ -74,12 +74,12 @@ def main(words: list[str]) -> ExitCode:
 def explain(folder: RunFolder) -> None:
     """Look for causes of gaps again: a study, or another run, may have measured one since the verdict was written."""
     from repro.phases.causes import refresh
-    from repro.phases.several import as_judged
+    from repro.phases.measured import from_files
 
     if not folder.verdict.get("gaps"):
         return
     try:
-        context = as_judged(folder)
+        context = from_files(folder)
     except ConfigError:
         return  # the table is not on this machine: the report shows what the verdict said
     refresh(context)

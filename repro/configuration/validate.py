@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from repro.configuration.folders import options
 from repro.configuration.locate import locate
 from repro.errors import ConfigError
+from repro.phases import ORDER
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
@@ -120,8 +120,8 @@ def validate(config: DictConfig, choices: Mapping[str, str], files: Iterable[Pat
         if need:
             fault(key, value, need)
     phases = [plain["phases"]] if isinstance(plain["phases"], str) else plain["phases"]
-    if not isinstance(phases, list) or not phases or any(phase not in PHASES for phase in phases):
-        fault("phases", phases, f"a list of some of {', '.join(PHASES)}")
+    if not isinstance(phases, list) or not phases or any(phase not in ORDER for phase in phases):
+        fault("phases", phases, f"a list of some of {', '.join(ORDER)}")
     least, most = _select(plain, "reproduction.seeds"), _select(plain, "reproduction.max_seeds")
     if isinstance(least, int) and isinstance(most, int) and least > most and "max_seeds" not in str(faults):
         fault("reproduction.max_seeds", most, f"at least reproduction.seeds, which is {least}")

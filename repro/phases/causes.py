@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.findings import Outcome
+from repro.phases.measured import FromFiles, Judgeable, seeds_of
 from repro.sweeps.deviations import edited_since
 from repro.sweeps.effects import BASELINE
 from repro.tracking.files import decode_number, plain
@@ -22,7 +23,6 @@ from repro.verdict.outcome import MISMATCHES, Verdict
 from repro.verdict.rows import Measured, Row, comparable, lookup
 
 if TYPE_CHECKING:
-    from repro.phases.verdict import Judgeable
     from repro.reference.schema import Record
 
 ALL_REMOVED = "all_removed"
@@ -332,8 +332,6 @@ class Sibling:
 
     def values(self, record: Record, context: Judgeable) -> tuple[dict[int, float], str]:
         """The record's metric by seed in that run, and why there is none."""
-        from repro.phases.verdict import FromFiles, seeds_of
-
         runs, _ = seeds_of(FromFiles(context.settings, self.folder, context.table, {}))
         found, fault, _ = comparable(record, Measured(runs=runs))
         return found, fault
@@ -341,15 +339,13 @@ class Sibling:
 
 def siblings(context: Judgeable) -> Iterable[Sibling]:
     """Runs beside ours that differ in one to MOST_SETTINGS settings; those of other code are named, not used."""
-    from repro.report.collect import read_yaml
-
     own = switched(context.settings)
     source = context.folder.newest_code
     runs = list_runs(context.folder.root.parent.parent, context.folder.paper)[:MOST_RUNS]
     for folder in runs:
         if folder.root.resolve() == context.folder.root.resolve() or not folder.processes(kind="reproduction"):
             continue
-        settings = read_yaml(folder.root / "config.yaml")
+        settings = folder.settings
         theirs = switched(settings)
         keys = sorted(key for key in {*own, *theirs} if own.get(key) != theirs.get(key))
         if not keys or len(keys) > MOST_SETTINGS or longer(context.settings, settings):

@@ -12,7 +12,6 @@ Rows of all tasks are judged as one family. Low and high of a task's scale are t
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from repro.errors import ConfigError, ReproError
 from repro.phases import looks as registered_looks
-from repro.phases.several import (
+from repro.phases.measured import FromFiles, from_files, measured
+from repro.phases.members import (
     Excluded,
     Member,
-    as_judged,
     copy_seeds,
     described,
     fitting,
@@ -32,8 +31,7 @@ from repro.phases.several import (
     make_folder,
     named,
 )
-from repro.phases.verdict import FromFiles, Judged, measured, with_estimates, with_looks
-from repro.tracking.files import write_json
+from repro.phases.verdict import Judged, with_estimates, with_looks
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import metrics_of
 from repro.verdict.rows import decided_by, judge, lookup
@@ -95,21 +93,22 @@ def side_by_side(
     target = target_of(used, groups, runs_folder)
     folders: dict[str, FromFiles] = {}
     for task, group in groups.items():
-        folder = make_folder(group, target.root / FOLDER, slug(task))
+        folder = make_folder(group, target.root / FOLDER, slug(task), described(group))
         excluded += copy_seeds(group, folder)
         excluded += unfinished(folder, task)
-        folders[task] = as_judged(folder, group[0].settings)
+        folders[task] = from_files(folder, group[0].settings)
     lead = next(iter(folders.values()))
     if lead.table is None or lead.table.tasks is None:
         raise ConfigError(
             f"The reference table of {used[0].folder.paper} does not say in which metric tasks are compared.",
             "Give it a section `tasks:` with metric, split, direction and scores.",
         )
-    judged, compared = judge_tasks(folders, lead.table, lead.table.tasks, target)
+    scores = [scores_of(task, one, lead.table.tasks) for task, one in folders.items()]
+    judged, compared = judge_tasks(folders, scores, lead.table, lead.table.tasks, target)
     record = {
         **judged.to_json(),
         "excluded": [vars(one) for one in excluded],
-        "tasks": compared_json(compared, folders, lead.table.tasks, judged.rows),
+        "tasks": compared_json(compared, scores, folders, lead.table.tasks, judged.rows),
     }
     target.write_verdict(record)
     return target, judged, tuple(excluded)
@@ -132,16 +131,7 @@ def target_of(used: Sequence[Member], groups: Mapping[str, Sequence[Member]], ru
         for task, group in groups.items()
     ]
     description = described(used) | {"data": ", ".join(filter(None, data)), "tasks": tasks, "overrides": []}
-    name = folder_name("tasks", used)
-    target = RunFolder.create(runs_folder, lead.folder.paper, name, description, lead.folder.config_text)
-    with target.lock():
-        for old in (FOLDER, "code", "evidence"):
-            shutil.rmtree(target.root / old, ignore_errors=True)
-        target.use_code(lead.source, lead.folder.environment(lead.source))
-        tables = [one.folder.registered_table for one in used if one.folder.registered_table]
-        if tables:
-            write_json(target.root / "registered_table.json", min(tables, key=lambda one: str(one.get("registered"))))
-    return target
+    return make_folder(used, runs_folder, folder_name("tasks", used), description, emptied=(FOLDER,))
 
 
 def unfinished(folder: RunFolder, task: str) -> list[Excluded]:
@@ -154,7 +144,7 @@ def unfinished(folder: RunFolder, task: str) -> list[Excluded]:
 
 
 def judge_tasks(
-    folders: Mapping[str, FromFiles], table: Table, tasks: Tasks, target: RunFolder
+    folders: Mapping[str, FromFiles], scores: Sequence[Scores], table: Table, tasks: Tasks, target: RunFolder
 ) -> tuple[Judged, SideBySide]:
     """Rows of all tasks as one family, and the tasks side by side."""
     import numpy as np
@@ -174,11 +164,7 @@ def judge_tasks(
     for record, row in zip(table.records, judge(table, taken, audit(table), confidence), strict=True):
         place = decided_by(record, taken)
         rows += with_estimates(runs[place], with_looks([row], looks[place], confidence))
-    compared = compare(
-        [scores_of(task, one, tasks) for task, one in folders.items()],
-        np.random.default_rng(BOOTSTRAP_SEED),
-        confidence,
-    )
+    compared = compare(scores, np.random.default_rng(BOOTSTRAP_SEED), confidence)
     registered = target.registered_table
     records = [record_json(record) for record in table.records]
     edits = registration.row_edits(registered, records)
@@ -246,25 +232,24 @@ def listed(seeds: Sequence[int]) -> str:
 
 
 def compared_json(
-    compared: SideBySide, folders: Mapping[str, FromFiles], tasks: Tasks, rows: Sequence[Row]
+    compared: SideBySide, scores: Sequence[Scores], folders: Mapping[str, FromFiles], tasks: Tasks, rows: Sequence[Row]
 ) -> dict[str, Any]:
     """What verdict.json says of the tasks; the report draws its section from this and the folders."""
     verdicts = {row.id: str(row.verdict) for row in rows if row.n}
     entries = []
-    for one, context in zip(compared.tasks, folders.values(), strict=True):
+    for one, given, context in zip(compared.tasks, scores, folders.values(), strict=True):
         scale = tasks.of(one.task)
         ends = {}
         for end in ("low", "high"):
             anchor = getattr(scale, end) if scale else None
             ends[end] = anchor.printed.number if anchor else None
             ends[f"{end}_source"] = anchor.source if anchor else ""
-        values = scores_of(one.task, context, tasks).values
         entries.append(
             {
                 "task": one.task,
                 "folder": str(context.folder.root.relative_to(context.folder.root.parents[2])),
                 "runs": [str(root) for root in context.folder.description["together"]],
-                "values": {str(seed): value for seed, value in values.items()},
+                "values": {str(seed): value for seed, value in given.values.items()},
                 "mean": one.mean,
                 "interval": one.interval,
                 "normalised": {str(seed): value for seed, value in one.normalised.items()},

@@ -1,56 +1,20 @@
-"""From a run folder to its verdict: collect what was measured, judge every record, and say it in one wording."""
+"""From what a run measured to its verdict: judge every record, and say it in one wording."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from repro.errors import ExitCode
-from repro.findings import Evidence
-from repro.sweeps.deviations import edited_since
-from repro.sweeps.effects import BASELINE
-from repro.tracking.files import decode_number
-from repro.tracking.run_folder import RunFolder
+from repro.phases.causes import gaps_of, main_sentence
+from repro.phases.measured import Judgeable, measured
 from repro.verdict.outcome import TESTED, Verdict
-from repro.verdict.rows import FULL, Measured, Measurement, Row, judge
-from repro.verdict.statistic import statistic_of
+from repro.verdict.rows import Row, judge
 
 if TYPE_CHECKING:
     from repro.phases.looks import Looks
-    from repro.reference.schema import Table
-
-KIND = "reproduction"
-
-#: (metric, split) → {update: value} of one seed.
-Courses = dict[tuple[str, str], dict[float, float]]
-
-
-class Judgeable(Protocol):
-    """What a verdict is made from: a phase's context, or the same read from files alone."""
-
-    @property
-    def settings(self) -> dict[str, Any]: ...
-
-    @property
-    def folder(self) -> RunFolder: ...
-
-    @property
-    def table(self) -> Table | None: ...
-
-    @property
-    def evidence(self) -> Mapping[str, Evidence]: ...
-
-
-@dataclass(frozen=True)
-class FromFiles:
-    """A run as its folder holds it: nothing is imported, so a report can be judged anywhere."""
-
-    settings: dict[str, Any]
-    folder: RunFolder
-    table: Table | None
-    evidence: Mapping[str, Evidence]
 
 
 @dataclass(frozen=True)
@@ -107,7 +71,6 @@ def judge_run(context: Judgeable, whole: bool = True) -> Judged:
 
 def explained(context: Judgeable, judged: Judged) -> Judged:
     """The verdict with what was edited since the first seed and what may cause its gaps."""
-    from repro.phases.causes import gaps_of, main_sentence
     from repro.reference.schema import record_json
     from repro.verdict import registration
 
@@ -163,98 +126,3 @@ def with_typed(context: Judgeable, rows: Sequence[Row]) -> list[Row]:
         else row
         for row in rows
     ]
-
-
-def measured(context: Judgeable, looks: Looks) -> Measured:
-    """What this run measured so far: seeds, ablations, facts and trajectories of the newest code."""
-    settings = context.settings["reproduction"]
-    facts = model_facts(context)
-    runs, trajectories = seeds_of(context)
-    most = max(int(settings["seeds"]), int(settings["max_seeds"]))
-    return Measured(
-        scale=str((context.settings.get("scale") or {}).get("name", "")),
-        data=str((context.settings.get("dataset") or {}).get("name", "")),
-        config=context.settings,
-        runs=runs,
-        ablations=ablations_of(context),
-        facts={name: fact["value"] for name, fact in facts.items() if "value" in fact},
-        fact_errors={name: fact["error"] for name, fact in facts.items() if "error" in fact},
-        trajectories=trajectories,
-        looks=looks.all or ((most,) if most >= 2 else ()),
-        looks_of={system: looks.of(system).all for system in looks.ends},
-    )
-
-
-def model_facts(context: Judgeable) -> Mapping[str, Any]:
-    """Facts that the model phase measured; none where its evidence is of another code or configuration."""
-    evidence = context.evidence.get("model")
-    return (evidence.data.get("facts") or {}) if evidence is not None else {}
-
-
-def seeds_of(
-    context: Judgeable,
-) -> tuple[list[Measurement], dict[str, dict[tuple[str, str], dict[int, dict[float, float]]]]]:
-    """Metrics of each seed by statistic, and every metric's course by system, (metric, split) and seed.
-
-    metrics.json holds the last values; other statistics that a record names are read off the seed's own course.
-    """
-    from repro.tracking.store import metrics_of
-
-    runs: list[Measurement] = []
-    trajectories: dict[str, dict[tuple[str, str], dict[int, dict[float, float]]]] = {}
-    for store in context.folder.processes(kind=KIND):
-        record, final = store.record, store.metrics
-        system, seed = str(record.get("name") or ""), int(record["seed"])
-        last = Measurement(
-            seed=seed,
-            split=str(final.get("split") or "test"),
-            statistic=str(final.get("statistic") or "last"),
-            metrics=final.get("metrics") or {},
-            status=str(record["status"]),
-            error=str(record.get("error") or ""),
-            system=system,
-        )
-        own: Courses = {}
-        for row in store.rows:
-            for metric, value in metrics_of(row).items():
-                if value is not None:
-                    own.setdefault((metric, row["split"]), {})[float(row["update"])] = value
-        for name, course in own.items():
-            trajectories.setdefault(system, {}).setdefault(name, {})[seed] = course
-        runs += [last, *other_statistics(context, last, own)]
-    return runs, trajectories
-
-
-def other_statistics(context: Judgeable, last: Measurement, own: Courses) -> list[Measurement]:
-    """What the records of this seed's system ask for besides the last value, from the seed's finished course."""
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    # where nothing is held out, every split is the same examples, whatever the paper calls them
-    same = (context.settings.get("splits") or {}).get("by") == "none"
-    evaluated_on = context.settings["reproduction"]["evaluation_split"] if same else ""
-    for record in context.table.records if context.table is not None and last.status == "finished" else ():
-        course = own.get((record.metric, evaluated_on if same else record.split))
-        if record.kind != "value" or record.system != last.system or not course:
-            continue
-        for statistic in (record.statistic, *record.readings):
-            value = statistic_of(course, statistic, record.direction)
-            if value is not None and (record.split, statistic) != (last.split, last.statistic):
-                found.setdefault((record.split, statistic), {})[record.metric] = value
-    return [
-        replace(last, split=split, statistic=statistic, metrics=metrics)
-        for (split, statistic), metrics in found.items()
-    ]
-
-
-def ablations_of(context: Judgeable) -> dict[str, dict[int, dict[str, float]]]:
-    """Metrics of every ablation by name and seed; the baseline of the study is the full model."""
-    found: dict[str, dict[int, dict[str, float]]] = {}
-    study = context.folder.studies().get("ablation") or {}
-    edited = edited_since(study, context.settings)
-    for trial in study.get("trials") or ():
-        name = trial["params"]["ablation"]
-        if name in edited:
-            continue
-        seeds = found.setdefault(FULL if name == BASELINE else name, {})
-        for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
-            seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}
-    return found

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from repro.report import tree
-from repro.report.collect import collect, flat, read_yaml
+from repro.report.collect import collect, flat
 from repro.report.numbers import significant
 from repro.report.words import clip
+from repro.tracking.run_folder import RunFolder
 
 MOST_SETTINGS = 40
 #: Configured places and bookkeeping that differ between any two machines.
@@ -89,8 +90,6 @@ def compare(a: Path, b: Path) -> Comparison:
 
 
 def seeds_by_row(folder: Path) -> dict[str, tuple[int, ...]]:
-    from repro.tracking.run_folder import RunFolder
-
     rows = RunFolder(folder).verdict.get("rows") or ()
     return {str(row["id"]): tuple(row.get("seeds") or ()) for row in rows}
 
@@ -148,7 +147,7 @@ def courses(a: tree.Report, b: tree.Report) -> tuple[CourseDifference, ...]:
 
 def settings(a: Path, b: Path) -> list[tuple[str, str, str]]:
     """Every resolved setting that differs, places left out."""
-    one, two = (dict(flat(read_yaml(path / "config.yaml"))) for path in (a, b))
+    one, two = (dict(flat(RunFolder(path).settings)) for path in (a, b))
     found = differing({k: str(v) for k, v in one.items()}, {k: str(v) for k, v in two.items()})
     return [entry for entry in found if not entry[0].startswith(PLACES)]
 

@@ -11,41 +11,36 @@ from types import MappingProxyType
 from typing import Any
 
 from repro.arithmetic import evaluate
-from repro.errors import ReproError
+from repro.errors import RunFolderError
+from repro.phases import ORDER
 from repro.report import finals, tree
 from repro.report.numbers import significant
 from repro.report.tasks import tasks_of
 from repro.session.keep import read as read_pages
-from repro.tracking.files import read_json
+from repro.tracking.files import decode_number, read_json
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 
-PHASES = ("analysis", "data", "model", "loss", "training", "evaluation", "gauntlet", "reproduction")
 MOST_PICTURE_BYTES = 900_000  # all pictures of a page together, before base64 adds a third
 MOST_POINTS = 120  # a seed and a metric; the page says how many were recorded
-NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-
-
-class ReportError(ReproError):
-    """The run folder cannot be read as a run; the message names the file."""
 
 
 def collect(folder: Path) -> tree.Report:
     """Everything the report shows, from the files in `folder`.
 
-    Only run.json is needed: a run that stopped at its first gate has a report too. Raises ReportError where a file is
-    there and cannot be read.
+    Only run.json is needed: a run that stopped at its first gate has a report too. Raises RunFolderError where a file
+    is there and cannot be read.
     """
     store = RunFolder(folder)
     run = store.description
     if not run:
-        raise ReportError(
+        raise RunFolderError(
             f"{folder} is not a run folder: run.json is missing.", "python -m repro status lists the runs."
         )
-    config = read_yaml(folder / "config.yaml")
+    config = store.settings
     verdict = store.verdict
     registered = store.registered_table
-    phases = tuple(phase for name in PHASES if (phase := read_json(folder / "evidence" / f"{name}.json")))
+    phases = tuple(phase for name in ORDER if (phase := read_json(folder / "evidence" / f"{name}.json")))
     source = store.code() if store.newest_code else None
     older = sorted(path for path in folder.glob("code/*") if path.is_dir() and path != source)
     processes = read_processes(source) if source else []
@@ -86,30 +81,13 @@ def collect(folder: Path) -> tree.Report:
     )
 
 
-# ---- files ------------------------------------------------------------------------------------------------------
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return {}
-    try:
-        loaded = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ReportError(f"{path} is not YAML: {error}.") from error
-    return loaded if isinstance(loaded, dict) else {}
+# ---- values of JSON ---------------------------------------------------------------------------------------------
 
 
 def number(value: Any) -> float | None:
     """A float from JSON, where non-finite values are strings; None stays None."""
-    if value is None or isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        return NON_FINITE.get(value)
-    return float(value) if isinstance(value, (int, float)) else None
+    value = decode_number(value)
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def whole(value: Any) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from repro.errors import ConfigError, ExitCode, ReproError
 from repro.findings import Gate
-from repro.report.collect import flat, read_yaml, thin
+from repro.report.collect import flat, thin
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 
@@ -46,7 +46,7 @@ def record_curve(folder: RunFolder, name: str) -> Recorded:
     from repro.reference import load_table
     from repro.reference.append import write_record
 
-    config = read_yaml(folder.root / "config.yaml")
+    config = folder.settings
     reference = (config.get("paper") or {}).get("reference")
     if not reference:
         raise ConfigError(

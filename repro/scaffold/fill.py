@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from repro.configuration.folders import options
-from repro.configuration.validate import PHASES
+from repro.phases import ORDER
 from repro.scaffold.answers import COMPONENTS, Answers
 
 #: What a body says where the type says nothing else.
@@ -203,4 +203,4 @@ def checks_of(type_name: str) -> dict[str, list[str]]:
                     names = [entry if isinstance(entry, str) else str(entry.get("check")) for entry in entries or ()]
                     found[phase] = list(dict.fromkeys([*found.get(phase, []), *names]))
         waiting += [entry for entry in content.get("defaults") or () if isinstance(entry, str) and entry != "_self_"]
-    return {phase: found[phase] for phase in PHASES if found.get(phase)}
+    return {phase: found[phase] for phase in ORDER if found.get(phase)}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from repro.findings import Evidence
 from repro.tracking.files import decode_number
@@ -37,7 +36,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration, secrets masked."""
-        return dict(yaml.safe_load(self.folder.config_text) or {})
+        return self.folder.settings
 
     @property
     def evidence(self) -> dict[str, Evidence]:

@@ -265,6 +265,25 @@ class RunFolder:
             return (self.root / "config.yaml").read_text(encoding="utf-8")
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """config.yaml, read: the resolved configuration, secrets masked; `{}` where there is none.
+
+        Raises:
+            RunFolderError: unreadable, or not YAML.
+        """
+        import yaml  # here: what only lists runs does without
+
+        path = self.root / "config.yaml"
+        if not path.exists():
+            return {}
+        try:
+            found = yaml.load(self.config_text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            hint = "The run's own command writes it anew."
+            raise RunFolderError(f"{path} is not YAML: {error}.", hint) from error
+        return found if isinstance(found, dict) else {}
+
+    @property
     def wandb(self) -> Path:
         """Where W&B's offline files lie."""
         return self.root / "wandb"

@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from repro.tracking.files import decode_number, dumps, read_json, write_json
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
@@ -203,7 +201,7 @@ class WandbMirror:
             x_save_requirements=False,
         )
         # the run folder's config.yaml: its secrets are masked
-        whole = {**(yaml.safe_load(self.folder.config_text) or {}), **config}
+        whole = {**self.folder.settings, **config}
         return wandb.init(
             project=self.project,
             entity=self.entity,

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from repro.phases.verdict import FromFiles
+from repro.phases.measured import FromFiles
 from repro.reference import parse_table
 from repro.tracking.run_folder import RunFolder
 

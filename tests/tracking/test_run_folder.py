@@ -77,6 +77,17 @@ def test_the_newest_code_is_the_one_used_last_even_when_an_edit_is_undone(tmp_pa
     assert folder.processes("bbb") == []
 
 
+def test_the_settings_are_those_that_the_run_resolved(tmp_path):
+    folder = make(tmp_path)
+    assert folder.settings == {"paper": {}}
+    (folder.root / "config.yaml").write_text("paper: [", encoding="utf-8")
+    with pytest.raises(RunFolderError, match=r"(?s)config\.yaml is not YAML: .*line 2") as caught:
+        folder.settings  # noqa: B018
+    assert "writes it anew" in caught.value.hint
+    (folder.root / "config.yaml").unlink()
+    assert folder.settings == {}
+
+
 def test_a_table_is_registered_once(tmp_path):
     folder = make(tmp_path)
     first = folder.register_table({"hash": "one"})

@@ -13,7 +13,7 @@ from repro.configuration.identity import scientific
 from repro.contract.paper import Paper
 from repro.errors import ConfigError
 from repro.phases.facts import parameters
-from repro.phases.several import below
+from repro.phases.members import below
 from repro.phases.tasks import rule_of
 from repro.questions import load_questions
 from repro.reference import audit, load_table
