@@ -137,8 +137,8 @@ def paper_of(*overrides: str) -> Any:
 def harness(paper: Any, updates: int) -> float:
     """Seconds an update of `train`, logging every ten updates; the first tenth warms up, its own clock counts."""
     from repro.tracking.store import ProcessStore
-    from repro.training.loop import train
     from repro.training.process import ProcessSpec
+    from repro.training.train import train
 
     with tempfile.TemporaryDirectory() as folder:
         spec = ProcessSpec("seed-0", "reproduction", 0, updates, final_split=None, device="cpu")

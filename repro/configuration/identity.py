@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from repro.configuration.secrets import MASK, is_secret_key, mask_text
@@ -90,3 +90,12 @@ def _kept_value(path: str, value: Any) -> Any:
     if isinstance(value, str) and "://" in value:
         return mask_text(value) if MASK not in value else value
     return value
+
+
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of each leaf that says something; a list as its entries with commas between."""
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        elif value is not None and value != "":
+            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.configuration.identity import scientific
+from repro.configuration.identity import flat, scientific
 from repro.errors import ReproError
 from repro.phases import looks as registered_looks
-from repro.report.collect import flat
 from repro.tracking.files import read_json, write_json, write_text
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import RECORD

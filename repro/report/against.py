@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.configuration.identity import flat
 from repro.report import tree
-from repro.report.collect import collect, flat
+from repro.report.collect import collect
 from repro.report.numbers import significant
 from repro.report.words import clip
 from repro.tracking.run_folder import RunFolder

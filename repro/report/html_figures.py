@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from repro.report import plots, strips, tree, words
 from repro.report.axes import Scale, Symmetric
+from repro.report.collecting.trajectories import panel_order
 from repro.report.html_parts import Section, drawing, fold, key, key_mean, key_seeds, plain_table, section
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import count, percent, plural, significant
@@ -209,8 +210,6 @@ def left_from_mean(word: str, drawn: Sequence[tree.Panel], statuses: Sequence[st
 
 
 def secondary(panel: tree.Panel, systems: int = 1) -> bool:
-    from repro.report.collect import panel_order
-
     return panel_order(panel)[0] >= (4 if systems == 1 else 1)
 
 

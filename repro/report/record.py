@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.configuration.identity import flat
 from repro.errors import ConfigError, ExitCode, ReproError
 from repro.findings import Gate
-from repro.report.collect import flat, thin
+from repro.report.collecting.trajectories import thin
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore, metrics_of
 

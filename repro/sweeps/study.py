@@ -19,7 +19,7 @@ from repro.errors import ConfigError
 from repro.sweeps.storage import exclusively, journal_storage
 from repro.sweeps.tasks import Died, Diverged, Event, Failed, Finished, Interrupted, Progress, Pruned, Task
 from repro.sweeps.training_task import OBJECTIVE
-from repro.tracking.files import decode_number, read_json, write_json
+from repro.tracking.files import read_json, write_json
 from repro.tracking.store import now
 
 if TYPE_CHECKING:
@@ -484,13 +484,3 @@ class Study:
         if progress is not None:
             progress(record)
         return record
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """The record of a study, numbers decoded where a JSON string stands for one that is not finite."""
-    record = read_json(path)
-    if record is None:
-        raise ConfigError(f"There is no study at {path}.", "Studies appear when `python -m repro sweep …` begins.")
-    for trial in record["trials"]:
-        trial["value"] = decode_number(trial["value"])
-    return dict(record)

@@ -21,8 +21,8 @@ LOCK_SECONDS = 60.0  # the worker of a dead controller needs until then, at most
 def process_task(config: Mapping[str, Any], code_folder: Path, spec: ProcessSpec) -> Task:
     """The task that trains `spec` with the resolved `config` (plain containers) into <code_folder>/processes/<process>.
 
-    Its result is that of `repro.training.loop.train` as a dict: status, update, metrics, seconds, folder, already_done,
-    resumed_from, notes.
+    Its result is that of `repro.training.train.train` as a dict: status, update, metrics, seconds, folder,
+    already_done, resumed_from, notes.
     """
     folder = code_folder / "processes" / spec.process
     return Task(
@@ -40,7 +40,7 @@ def run_process(control: Control, config: dict[str, Any], spec: ProcessSpec, fol
     from repro.tracking.files import folder_errors
     from repro.tracking.store import ProcessStore
     from repro.training.interruption import Interrupted
-    from repro.training.loop import train
+    from repro.training.train import train
 
     place = Path(folder)
     with folder_errors(place):

@@ -13,12 +13,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from repro.tracking.files import decode_number, dumps, read_json, write_json
@@ -248,9 +246,3 @@ def cell(value: Any) -> Any:
 def new_id() -> str:
     """A new W&B run id; random, since two people may run the same thing in one project."""
     return secrets.token_hex(6)
-
-
-def offline_file(folder: Path, run_id: str) -> Path | None:
-    """The .wandb file of an offline run, None where there is none."""
-    found = sorted(folder.glob(f"offline-run-*-{re.escape(run_id)}/run-{run_id}.wandb"))
-    return found[-1] if found else None

@@ -139,10 +139,6 @@ class Wrapped:
         self._fabric.barrier()
 
 
-def needs_fabric(spec: ProcessSpec) -> bool:
-    return spec.precision != "32-true" or spec.devices > 1
-
-
 def make_fabric(spec: ProcessSpec, device: torch.device) -> Any:
     """A Fabric for this task; with several devices it starts one process each on `launch`.
 

@@ -1,4 +1,4 @@
-"""Trains one process: calls the paper's `update` as often as asked, logs, evaluates, checkpoints, and resumes.
+"""The training loop: calls the paper's `update` as often as asked, logs, evaluates, checkpoints, and resumes.
 
 A process that is killed at any moment and started again leaves the trajectory and the final metrics that it would have
 left undisturbed, bit for bit, on the same number of threads and kind of processor. What makes it so: every random state
@@ -19,11 +19,11 @@ import torch
 from repro.contract.components import locate, parameters_of, persons_errors
 from repro.contract.paper import Paper
 from repro.errors import ComponentError, DivergedError, RunFolderError
-from repro.tracking.store import ENDED, ProcessStore
+from repro.tracking.store import ProcessStore
 from repro.training import checkpoint, randomness
-from repro.training.devices import Batch, move, resolve, shard, takes_model, training_stream, weight
+from repro.training.devices import Batch, move, shard, takes_model, training_stream, weight
 from repro.training.divergence import FiniteWatch, diverged, number
-from repro.training.fabric import Backend, Plain
+from repro.training.fabric import Backend
 from repro.training.interruption import Interrupted, SignalWatch, StopInside
 from repro.training.process import ProcessSpec, Result
 
@@ -34,73 +34,6 @@ Report = Callable[[int, float], bool]
 
 #: The longest stretch of updates without a look at the loss, in updates.
 LONGEST_STRETCH = 200
-
-
-def train(
-    spec: ProcessSpec,
-    paper: Paper,
-    store: ProcessStore,
-    *,
-    progress: Progress | None = None,
-    report: Report | None = None,
-) -> Result:
-    """Trains `spec.updates` updates of `paper`, from the newest checkpoint in `store` if there is one.
-
-    A process that already ended is not trained again: its result is read. The caller holds the run's lock.
-
-    Raises:
-        DivergedError: a total was not finite; the store says "diverged". Raised again when asked again.
-        Interrupted: Ctrl-C, SIGTERM or SIGUSR2; the update was finished and saved.
-        ComponentError: the person's code raised or broke the contract; the store says "failed".
-        RunFolderError: the store cannot be written.
-        ConfigError: the device or precision cannot be had.
-    """
-    record = store.record
-    if record.get("status") in ENDED and (record["status"] != "finished" or record["update"] >= spec.updates):
-        return _ended(record, store)
-    device = resolve(spec.device)
-    threads_before = torch.get_num_threads()
-    if spec.threads is not None:
-        torch.set_num_threads(spec.threads)
-    try:
-        if spec.devices > 1:
-            from repro.training.distributed import train_distributed
-
-            return train_distributed(spec, paper, store, device, progress)
-        with SignalWatch() as signals:
-            return Loop(spec, paper, store, _backend(spec, device), signals, progress, report).run()
-    finally:
-        torch.set_num_threads(threads_before)
-
-
-def _backend(spec: ProcessSpec, device: torch.device) -> Backend:
-    if spec.precision == "32-true":
-        return Plain(device)
-    from repro.training.fabric import Wrapped, make_fabric
-
-    fabric = make_fabric(spec, device)
-    fabric.launch()
-    return Wrapped(fabric, spec.precision)
-
-
-def _ended(record: Mapping[str, Any], store: ProcessStore) -> Result:
-    if record["status"] == "diverged":
-        raise DivergedError(
-            record["error"],
-            "It is recorded so in the run folder; change the config or the code to train anew.",
-        )
-    return Result(
-        process=record["process"],
-        kind=record["kind"],
-        seed=record["seed"],
-        status=record["status"],
-        update=record["update"],
-        metrics=store.metrics.get("metrics", {}),
-        seconds=record["seconds"],
-        folder=store.folder,
-        already_done=True,
-        notes=tuple(record.get("notes", ())),
-    )
 
 
 class Loop:

@@ -11,7 +11,10 @@ import pytest
 
 from repro.errors import ReproError
 from repro.report import tree, words
-from repro.report.collect import axis_of, collect, commands, edited, panels, thin, tricky
+from repro.report.collect import collect, commands
+from repro.report.collecting.phases import tricky
+from repro.report.collecting.rows import edited
+from repro.report.collecting.trajectories import axis_of, panels, thin
 from repro.report.plots import trajectory, value_scale
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore

@@ -233,7 +233,7 @@ def test_pictures_of_every_kind_are_shown(gallery: Path) -> None:
 def test_pictures_that_failed_or_have_no_room_are_named(tmp_path: Path) -> None:
     import numpy as np
 
-    from repro.report.collect import MOST_PICTURE_BYTES
+    from repro.report.collecting.pictures import MOST_PICTURE_BYTES
     from repro.tracking.pictures import write_fault, write_pictures
     from tests.report import folders
 

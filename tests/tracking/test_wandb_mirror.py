@@ -11,7 +11,7 @@ import pytest
 
 from repro.findings import Evidence, Gate
 from repro.tracking.run_folder import RunFolder
-from repro.tracking.wandb_mirror import WandbMirror, offline_file, steps
+from repro.tracking.wandb_mirror import WandbMirror, steps
 from tests.tracking import wandb_file
 
 OFFLINE = {"wandb": "offline", "project": "repro", "entity": None}
@@ -63,14 +63,14 @@ def test_every_row_of_every_process_lies_in_the_offline_files(folder, capfd):
     mirror = WandbMirror(folder, OFFLINE, said.append)
     mirror.mirror()
     for store in stores:
-        path = offline_file(folder.wandb, store.record["wandb_id"])
+        path = wandb_file.offline_file(folder.wandb, store.record["wandb_id"])
         assert comparable(wandb_file.history(path)) == expected(store)
         run = wandb_file.run(path)
         assert (run.run_group, run.job_type, list(run.tags)) == ("fake", store.record["kind"], ["abc123abc123"])
         assert wandb_file.summary(path)["final/test/bleu"] == 27.3
         config = {item.key: json.loads(item.value_json) for item in run.config.update}
         assert config["model"] == {"width": 64} and config["process"]["process"] == store.record["process"]
-    gates = offline_file(folder.wandb, json.loads((folder.root / "wandb.json").read_text())["id"])
+    gates = wandb_file.offline_file(folder.wandb, json.loads((folder.root / "wandb.json").read_text())["id"])
     assert wandb_file.run(gates).job_type == "gates"
     assert wandb_file.summary(gates)["gate/model"] == "passed"
     assert {artifact.type for artifact in wandb_file.artifacts(gates)} >= {"report"}
@@ -104,7 +104,7 @@ def test_a_resumed_process_keeps_its_id_and_no_row_is_doubled(folder):
     mirror.close()
     assert store.record["wandb_id"] == first
     assert len(list(folder.wandb.glob("offline-run-*"))) == 1
-    path = offline_file(folder.wandb, first)
+    path = wandb_file.offline_file(folder.wandb, first)
     assert comparable(wandb_file.history(path)) == expected(store)
     assert [row["_step"] for row in wandb_file.history(path)] == [10, 20, 30, 40]
 
@@ -130,7 +130,7 @@ def test_when_it_cannot_start_it_is_said_once_and_made_up_for_later(folder, monk
     later.mirror()
     later.close()
     assert len(said) == 1
-    path = offline_file(folder.wandb, store.record["wandb_id"])
+    path = wandb_file.offline_file(folder.wandb, store.record["wandb_id"])
     assert comparable(wandb_file.history(path)) == expected(store)
 
 

@@ -9,6 +9,7 @@ checksum is plain CRC-32 where LevelDB has masked CRC-32C.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from typing import Any
 BLOCK = 32768
 HEADER = 7
 FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
+
+
+def offline_file(folder: Path, run_id: str) -> Path | None:
+    """The .wandb file of an offline run, None where there is none."""
+    found = sorted(folder.glob(f"offline-run-*-{re.escape(run_id)}/run-{run_id}.wandb"))
+    return found[-1] if found else None
 
 
 def raw_records(path: Path) -> Iterator[bytes]:

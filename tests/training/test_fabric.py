@@ -13,7 +13,7 @@ import torch
 from repro.errors import ComponentError, DivergedError
 from repro.tracking.store import ProcessStore
 from repro.training.interruption import Interrupted
-from repro.training.loop import train
+from repro.training.train import train
 from tests.training.fakes import paper
 from tests.training.test_loop import rows, spec
 

@@ -17,8 +17,8 @@ from repro.errors import ComponentError, ConfigError, DivergedError, ExitCode
 from repro.tracking.store import ProcessStore
 from repro.training.checkpoint import kept_files
 from repro.training.interruption import Interrupted
-from repro.training.loop import train
 from repro.training.process import ProcessSpec
+from repro.training.train import train
 from tests.training.fakes import paper
 
 
@@ -131,7 +131,7 @@ import torch._dynamo  # the first optimiser imports it: once here instead of in 
 torch.set_num_threads(1)
 from repro.tracking.store import ProcessStore
 from repro.training import checkpoint
-from repro.training.loop import train
+from repro.training.train import train
 from tests.training.fakes import paper
 from tests.training.test_loop import spec
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from repro.configuration.compose import compose
-from repro.configuration.identity import scientific
+from repro.configuration.identity import flat, scientific
 from repro.contract.paper import Paper
 from repro.errors import ConfigError
 from repro.phases.facts import parameters
@@ -17,7 +17,7 @@ from repro.phases.members import below
 from repro.phases.tasks import rule_of
 from repro.questions import load_questions
 from repro.reference import audit, load_table
-from repro.report.collect import axis_of, flat
+from repro.report.collecting.trajectories import axis_of
 from repro.verdict import Measured, Verdict, judge
 
 TABLE = Path(__file__).parents[3] / "reference_numbers" / "ppo.yaml"

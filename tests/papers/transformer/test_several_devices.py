@@ -16,8 +16,9 @@ from repro.contract.paper import Paper
 from repro.tracking.store import ProcessStore
 from repro.training.devices import shard, weight
 from repro.training.interruption import SignalWatch
-from repro.training.loop import Loop, train
+from repro.training.loop import Loop
 from repro.training.process import ProcessSpec
+from repro.training.train import train
 
 UPDATES = 8
 STILL = ["paper=transformer", "scale=smoke", "model.dropout=0.0"]
