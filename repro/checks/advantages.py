@@ -12,8 +12,9 @@ from repro.checks.acting import acted
 from repro.checks.inputs import component_location
 from repro.checks.policies import undeclared
 from repro.checks.registry import check, failed, not_run, passed
-from repro.checks.watch import seed_all
+from repro.checks.watch import seed_all, watched
 from repro.contract.bench import Bench
+from repro.errors import ComponentError
 from repro.findings import Finding
 
 
@@ -78,12 +79,27 @@ def judge_scope(bench: Bench, tensor: str, batches: list[Tensor], over: str | No
     if found is not None:
         other = f"normalised over {'each minibatch' if found == 'minibatch' else 'the rollout'} instead"
         return failed(f"{words[found]}, declared is {over or 'none'}", likely=(other,), **fields)
+    if over == "minibatch" and normalised_by_update(bench, tensor):
+        return passed(f"{tensor} is normalised over each minibatch, by update", **fields)
     likely: tuple[str, ...] = ("operator precedence: only the mean is divided (a - a.mean() / a.std())",)
     if abs(mean) < 1e-3 * std:
         likely = ("not divided by the standard deviation", "divided by the variance instead of the standard deviation")
     elif abs(std - 1) < 0.01:
         likely = ("the mean is not subtracted",)
     return failed(f"{tensor} is not normalised", likely=(*likely, "advantages are not normalised at all"), **fields)
+
+
+def normalised_by_update(bench: Bench, tensor: str) -> bool:
+    """Whether it is `update` that normalises the tensor before the loss gets it; false where no update can be watched
+    yet, as while the data are written.
+    """
+    if not all(bench.paper.has(part) for part in ("model", "loss", "training")):
+        return False
+    try:
+        recording = watched(bench)
+    except ComponentError:
+        return False  # the gate of the training says what is wrong with it
+    return all(tensor in update.normalised for update in recording.updates)
 
 
 def judge_belonging(bench: Bench, batches: list[dict[str, Tensor]], tensor: str, target: str, baseline: str) -> Finding:
