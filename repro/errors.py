@@ -70,6 +70,10 @@ class ComponentError(ReproError):
     """The person's own component raised or breaks the contract; the message holds their traceback, shortened."""
 
 
+class ImportFailedError(ComponentError):
+    """A module of the person's cannot be imported; whichever check met it first says nothing of its own."""
+
+
 class NotWrittenError(ComponentError):
     """A component is needed that the paper's config does not name yet: the step that needs it is not run, not wrong."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from repro.configuration.locate import shown, utf8
 from repro.contract.paper import Paper
 from repro.errors import ConfigError
 from repro.phases import ORDER
@@ -47,9 +48,10 @@ def load_questions(paper: Paper) -> list[Question]:
         import yaml
 
         try:
-            loaded = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or []
-        except yaml.YAMLError as fault:
-            raise ConfigError(f"{path} is not valid YAML: {fault}") from None
+            loaded = yaml.load(utf8(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or []
+        except yaml.MarkedYAMLError as fault:
+            line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+            raise ConfigError(f"{shown(path)} line {line}: this is not YAML: {fault.problem}.") from None
         if not isinstance(loaded, list):
             raise ConfigError(f"{path}: got a {type(loaded).__name__}, need a list of questions")
         entries += [(f"{path} entry {position + 1}", entry) for position, entry in enumerate(loaded)]

@@ -51,6 +51,22 @@ def test_a_malformed_question(change: dict[str, str], said: str) -> None:
         read_question("here", {**ENTRY, **change})
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [(b"# caf\xe9\n", "got the byte 0xe9, need text in UTF-8"), (b"  - [\n", "this is not YAML")],
+)
+def test_questions_that_cannot_be_read_name_file_and_line(
+    added: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = whole_paper()
+    file = Path(name, "questions.yaml")
+    file.write_bytes(file.read_bytes() + added)
+    assert main(["quiz", f"paper={name}", "--list"]) == 2
+    err = capsys.readouterr().err
+    assert f"{name}/questions.yaml line" in err and said in err
+
+
 def test_an_answer_is_kept_until_the_question_changes(tmp_path: Path) -> None:
     question = Question(**ENTRY)
     keep_answer(tmp_path, question, "I think so", "wrong")

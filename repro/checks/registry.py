@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from repro.contract.components import is_persons_file, location_in_traceback, short_traceback, unfinished_in
-from repro.errors import ComponentError, ConfigError, DataError, NotWrittenError
+from repro.errors import ComponentError, ConfigError, DataError, ImportFailedError, NotWrittenError
 from repro.findings import UNFINISHED, Finding, Outcome
 from repro.phases import ORDER
 
@@ -228,9 +228,10 @@ def run_check(
             return [to_do_of(found, *unfinished)]
         trace = cause.__cause__.__traceback__ if cause.__cause__ is not None else None
         error = error_of(found, str(cause), location_in_traceback(trace))
-        # without an exception of the person's code the message itself says what breaks the contract
-        findings = [error if trace is not None else error.with_changes(likely=())]
-    except Exception as cause:  # noqa: BLE001 - whatever a check raises must become a finding, never a pass
+        # without an exception of the person's code, and of a module that cannot be imported, the message says it all
+        told = trace is None or isinstance(cause, ImportFailedError)
+        findings = [error.with_changes(likely=()) if told else error]
+    except (Exception, SystemExit) as cause:  # noqa: BLE001 - what a check raises, sys.exit too, is never a pass
         if unfinished := unfinished_in(cause):
             return [to_do_of(found, *unfinished)]
         findings = [

@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,9 @@ def _one(overrides: list[str], arguments: argparse.Namespace, start: Start) -> E
     folder = run_folder(composed)
     working_in(folder)
     display = choose(arguments.json)
-    with closing(display):
+    # with --json, stdout holds JSON lines alone: what the paper's code prints goes to stderr
+    printed = redirect_stdout(sys.stderr) if isinstance(display, JsonDisplay) else nullcontext()
+    with closing(display), printed:
         display.note(headline(composed, folder))
         code = start(composed, display)
     if isinstance(display, JsonDisplay):

@@ -53,9 +53,11 @@ def guarded(command: Callable[[], ExitCode], words: Sequence[str]) -> ExitCode:
             return _resumable(str(error), words, error.exit_code)
         return say(error)
     except SystemExit as error:
-        # argparse after --help, and workers on SIGTERM
-        code = ExitCode(error.code if isinstance(error.code, int) else 0)
-        return _resumable("Terminated.", words, code) if code in STOPPED else code
+        # workers on SIGTERM, argparse after --help, or code that was called and must not end us as if all were well
+        if error.code in STOPPED:
+            return _resumable("Terminated.", words, ExitCode(error.code))
+        where = _raised_at(error)
+        return ExitCode.OK if where is None else say(_ended_by(error, where))
     except Terminated:
         return _resumable("Terminated.", words, ExitCode.TERMINATED)
     except KeyboardInterrupt:
@@ -79,6 +81,21 @@ def guarded(command: Callable[[], ExitCode], words: Sequence[str]) -> ExitCode:
     finally:
         if in_main_thread:
             signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
+
+
+def _raised_at(error: BaseException) -> str | None:
+    """ "model.py:12" of the line that raised; None where it was argparse, which has printed what was asked for."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return None if Path(last.filename).name == "argparse.py" else f"{last.filename}:{last.lineno}"
+
+
+def _ended_by(error: SystemExit, where: str) -> ReproError:
+    fault = ReproError(
+        f"{where} ended the process with sys.exit({error.code!r}).",
+        "Let it raise an error instead, which is then reported with its phase.",
+    )
+    fault.exit_code = ExitCode.GATE_FAILED
+    return fault
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ import yaml
 from repro.commands.help import READER, Parser
 from repro.commands.words import printable
 from repro.configuration import folders
-from repro.configuration.locate import shown
+from repro.configuration.locate import shown, utf8
 from repro.errors import ConfigError, ExitCode
 
 EXAMPLES = ("list", "list --json")
@@ -40,7 +40,7 @@ def read(path: Path) -> Mapping[str, Any]:
     """The mapping that a config file holds. ConfigError with file and line if it is none."""
     try:
         # the C reader is five times as fast, and `list` is to answer at once
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(utf8(path), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{shown(path)} line {line}: this is not YAML: {error.problem}.") from error
@@ -108,7 +108,7 @@ def as_text(found: list[dict[str, Any]]) -> str:
             f"arXiv:{paper['arxiv']}" if paper["arxiv"] else "",
             paper["type"],
             f"data {', '.join(paper['data'])}" if paper["data"] else "no data set yet",
-            f"{count} reference numbers" if count is not None else "no reference table yet",
+            f"{count} reference number{'' if count == 1 else 's'}" if count is not None else "no reference table yet",
         ]
         lines += [
             f"{paper['name']:<{width}}  {paper['title'] or 'no title yet'}",

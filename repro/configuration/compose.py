@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from repro.configuration import secrets
 from repro.configuration.deltas import apply_when, leaves_of, near_keys, set_value
 from repro.configuration.folders import options, package_conf
-from repro.configuration.locate import locate, shown
+from repro.configuration.locate import locate, shown, utf8
 from repro.configuration.overrides import GROUPS, check_choices, parse, unknown_option
 from repro.configuration.validate import data_fits, validate
 from repro.errors import ConfigError
@@ -166,6 +166,9 @@ def _hydra(overrides: Sequence[str], parsed: Sequence[Override]) -> DictConfig:
         raise _yaml_error(error) from error
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         # a ValueError is how Hydra reports a malformed defaults list, an OSError a file that is no mapping
+        if isinstance(error, UnicodeDecodeError):
+            for path in {path for group in GROUPS for path in options(group).values()}:
+                utf8(path)
         raise _explain(error, overrides, parsed) from error
 
 

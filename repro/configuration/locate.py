@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from repro.errors import ConfigError
+
 
 def locate(key: str, files: Iterable[Path]) -> str:
     """ "path line n" of the last of `files` that sets the dotted `key`, or the nearest key above; empty if none.
@@ -28,6 +30,19 @@ def shown(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd().resolve()))
     except ValueError:
         return str(path)
+
+
+def utf8(path: Path) -> str:
+    """The text of a file that a person writes. ConfigError with its line for one in another encoding."""
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        line = raw[: fault.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{shown(path)} line {line}: got the byte 0x{raw[fault.start]:02x}, need text in UTF-8.",
+            "Save the file as UTF-8 in your editor.",
+        ) from fault
 
 
 def _line(path: Path, key: list[str]) -> tuple[int, int]:

@@ -209,7 +209,7 @@ def _papers_of(path: Path) -> list[str]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError):
+    except (yaml.YAMLError, OSError, UnicodeDecodeError):
         return []  # only a suggestion is lost
     papers = _select(content, "dataset.papers") if isinstance(content, dict) else None
     return papers if isinstance(papers, list) else []

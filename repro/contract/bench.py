@@ -231,6 +231,10 @@ class Bench:
         names = [n for n in self.paper.outputs(module) if dict(self.paper.tensors[n].given or {}) == dict(given or {})]
         if isinstance(returned, Mapping):
             return dict(returned)
+        if returned is None:
+            raise ComponentError(
+                f"{module}.forward returned None, need {', '.join(names) or 'a tensor'}.", "Is its `return` missing?"
+            )
         values = returned if isinstance(returned, tuple) else (returned,)
         if len(values) != len(names):
             raise ComponentError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from repro.errors import ComponentError, ConfigError, ReproError
+from repro.errors import ComponentError, ConfigError, ImportFailedError, ReproError
 
 HARNESS_FOLDER = Path(__file__).resolve().parents[1]
 PAPERS_FOLDER = HARNESS_FOLDER / "papers"
@@ -42,8 +42,8 @@ def locate(path: str, key: str) -> Any:
             own = cause.name.partition(".")[0] == module_name.partition(".")[0]
             file = cause.name.replace(".", "/") + ".py"
             what = f"Write {file}" if own else f"Install the package that has {cause.name}"
-            raise ComponentError(failure.message, f"{what}, or correct the name.") from cause
-        raise
+            raise ImportFailedError(failure.message, f"{what}, or correct the name.") from cause
+        raise ImportFailedError(failure.message, failure.hint) from cause
     if not hasattr(module, attribute):
         names = [name for name, value in vars(module).items() if not name.startswith("_") and callable(value)]
         near = difflib.get_close_matches(attribute, names, n=3)

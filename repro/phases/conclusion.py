@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 
 from repro.commands.display import coloured
 from repro.commands.words import open_questions
@@ -31,6 +33,9 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     if questions := open_questions(context.evidence.values(), chosen):
         context.display.note(questions)
     judged = judge_run(context)
+    if told := of_older_code(context):
+        first, *rest = judged.sentences
+        judged = replace(judged, sentences=(first, told, *rest))
     code = exit_code_of(context, names, gate_open, judged.exit_code)
     context.folder.write_verdict({**judged.to_json(), "exit_code": int(code)})
     write_sessions(context)
@@ -40,6 +45,18 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     width = min(shutil.get_terminal_size((100, 24)).columns, 140)
     context.display.note(render(collect(context.folder.root), folder=context.folder.root, width=width, colour=colour))
     return code
+
+
+def of_older_code(context: PhaseContext) -> str:
+    """A sentence where the seeds that are judged were trained by the code as it was before an edit; else ""."""
+    from repro.phases.fingerprints import source_fingerprint
+    from repro.report.words import OLDER_CODE
+
+    trained = context.folder.processes(kind="reproduction")
+    if not trained or context.folder.newest_code == source_fingerprint(context.paper):
+        return ""
+    command = shlex.join(["python", "-m", "repro", "run", f"paper={context.paper.name}", *context.folder.typed])
+    return f"{OLDER_CODE}: {command} trains it as it is now."
 
 
 def write_sessions(context: PhaseContext) -> None:

@@ -274,7 +274,7 @@ def uses(context: PhaseContext, key: str, most: int = 4) -> list[str]:
     file = module_file(target.rpartition(".")[0]) if target else None
     if file is None:
         return []
-    lines = list(enumerate(file.read_text(encoding="utf-8").splitlines(), 1))
+    lines = list(enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1))
     naming = [(number, line) for number, line in lines if re.search(rf"\b{re.escape(name)}\b", line)]
     branching = [(number, line) for number, line in naming if re.search(r"\bif\b", line)]
     return [f"{relative(str(file))}:{number}" for number, line in (branching or naming)[:most]]

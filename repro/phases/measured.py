@@ -140,15 +140,21 @@ def other_statistics(context: Judgeable, last: Measurement, own: dict[tuple[str,
 
 
 def ablations_of(context: Judgeable) -> dict[str, dict[int, dict[str, float]]]:
-    """Metrics of every ablation by name and seed; the baseline of the study is the full model."""
+    """Metrics of every ablation by name and seed; the baseline of a study is the full model.
+
+    Of the gauntlet's study and of those that `sweep ablation` added: those of the same length share their processes.
+    """
     found: dict[str, dict[int, dict[str, float]]] = {}
-    study = context.folder.studies().get("ablation") or {}
-    edited = edited_since(study, context.settings)
-    for trial in study.get("trials") or ():
-        name = trial["params"]["ablation"]
-        if name in edited:
+    updates = int(context.settings["gauntlet"]["ablations"]["updates"])
+    for study in context.folder.studies().values():
+        if study.get("kind") != "ablation" or study.get("updates") != updates:
             continue
-        seeds = found.setdefault(FULL if name == BASELINE else name, {})
-        for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
-            seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}
+        edited = edited_since(study, context.settings)
+        for trial in study.get("trials") or ():
+            name = trial["params"]["ablation"]
+            if name in edited:
+                continue
+            seeds = found.setdefault(FULL if name == BASELINE else name, {})
+            for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
+                seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}
     return found

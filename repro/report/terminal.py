@@ -37,10 +37,11 @@ def render(
     lines = list(report.sentences) or [words.first_sentence(report)]
     ended = report.newest.outcome if report.newest else ""
     if ended == "failed":
-        return "\n".join(lines[:1] + ending(report, folder, width))  # rows would hide what has to be mended
+        # rows would hide what has to be mended
+        return "\n".join([*lines[:1], *older_code(lines), *ending(report, folder, width)])
     if ended == "to_do":
         # what to write and the next commands were said where the run stopped
-        return "\n".join(lines[:1] + ([f"Report: {folder / 'report.html'}"] if folder else []))
+        return "\n".join([*lines[:1], *older_code(lines), *([f"Report: {folder / 'report.html'}"] if folder else [])])
     lines[1:1] = finals.told(report)
     chosen, hidden = short(report, most)
     if chosen:
@@ -58,6 +59,11 @@ def render(
     if command == words.next_command(report):
         return "\n".join(lines + ending(report, folder, width) + gives)
     return "\n".join(lines + ([f"Not run: {command}", *gives] if command else []) + ending(report, folder, width))
+
+
+def older_code(sentences: list[str]) -> list[str]:
+    """The sentence that says of the results that the code was edited since."""
+    return [sentence for sentence in sentences if sentence.startswith(words.OLDER_CODE)]
 
 
 def ending(report: tree.Report, folder: Path | None, width: int) -> list[str]:

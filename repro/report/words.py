@@ -11,6 +11,8 @@ from repro.report import tree
 from repro.report.numbers import Style, count, decimal, percent, plural
 from repro.tracking.run_folder import choosing
 
+#: How the sentence begins that says of results that the code was edited after them.
+OLDER_CODE = "These results are of the code before its last edit"
 SHORT = 120  # characters of a reason beside a verdict
 
 EXIT_CODES = {

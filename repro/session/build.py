@@ -144,7 +144,7 @@ def listings(step: str, paper: Paper, config_file: Path | None) -> list[Listing]
 def section(path: Path, key: str) -> str:
     """The lines of a top-level section of a YAML file, as written."""
     taken: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith(f"{key}:"):
             taken = [line]
         elif taken and line and not line[0].isspace():
@@ -156,7 +156,7 @@ def section(path: Path, key: str) -> str:
 
 def annotated(path: Path, paper: Paper) -> str:
     """A source file with the declared shapes beside each function that takes declared tensors by name."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     lines = text.rstrip("\n").splitlines()
     try:
         tree = ast.parse(text)

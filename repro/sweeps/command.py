@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ def run_sweep(composed: Composed, kind: str, display: Display) -> ExitCode:
     with folder.lock(), open_launcher(settings, workers, threads) as pool:
         record = STUDIES.get(kind, search)(composed, folder, pool, settings, progress)
     show(record, display)
+    if kind == "ablation":
+        # the verdict reads studies of the gauntlet's length when it is judged, and a gap's causes those of any
+        command = shlex.join(["python", "-m", "repro", "run", f"paper={folder.paper}", *folder.typed])
+        display.note(f"Next: {command}     judges the claims and gaps again; what is trained stays")
     return ExitCode.GATE_FAILED if record["counts"]["failed"] else ExitCode.OK
 
 

@@ -56,8 +56,8 @@ def test_findings_carry_name_family_likely_bugs_and_how_to_repeat() -> None:
     assert bad.alone == f"from {__name__} import two_findings\ntwo_findings.show(\"fake\", output='logits')"
 
 
-@pytest.mark.parametrize("raised", [ValueError("odd"), ComponentError("the model raised")])
-def test_a_check_that_raises_is_an_error_and_blocks(raised: Exception) -> None:
+@pytest.mark.parametrize("raised", [ValueError("odd"), ComponentError("the model raised"), SystemExit(0)])
+def test_a_check_that_raises_is_an_error_and_blocks(raised: BaseException) -> None:
     @register
     def raising(bench: Any) -> Any:
         """Decides nothing.

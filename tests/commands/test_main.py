@@ -159,6 +159,13 @@ def test_an_error_of_ours_is_a_message_and_its_code(folder: Path, runner: Instal
     assert capsys.readouterr().err.endswith("The loss is NaN at update 7.\nLook at the learning rate.\nexit code 1\n")
 
 
+def test_code_that_leaves_the_process_is_no_success(folder: Path, runner: Install, capsys: Captured) -> None:
+    runner(raising(SystemExit(0)))
+    assert main(["run", "paper=tiny"]) == 1
+    err = capsys.readouterr().err
+    assert "test_main.py:" in err and "ended the process with sys.exit(0)" in err
+
+
 def test_ctrl_c_says_how_to_go_on(folder: Path, runner: Install, capsys: Captured) -> None:
     runner(raising(KeyboardInterrupt()))
     assert main(["run", "paper=tiny", "phases=[data,model]"]) == 130

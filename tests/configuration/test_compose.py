@@ -263,3 +263,10 @@ def test_text_for_text_composes_although_other_choices_refer_to_other_keys() -> 
     # `when: data=multi30k` refers to data.direction, which number words do not have
     composed = compose(["paper=transformer", "tracking.wandb=disabled", "runs_folder=elsewhere"])
     assert composed.config.runs_folder == "elsewhere"
+
+
+def test_a_config_that_is_not_utf8_names_file_and_line(folder: Path) -> None:
+    file = folder / "conf/paper/tiny.yaml"
+    file.write_bytes(file.read_bytes() + b"# caf\xe9\n")
+    line = file.read_bytes().count(b"\n")
+    assert f"conf/paper/tiny.yaml line {line}: got the byte 0xe9, need text in UTF-8" in message(["paper=tiny"])

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from repro.findings import Evidence, Finding, Gate, Outcome
 from repro.phases.causes import gaps_of, main_sentence, refresh
+from repro.phases.measured import ablations_of
 from repro.phases.verdict import judge_run, with_typed
 from repro.tracking.files import write_json
 from repro.tracking.run_folder import RunFolder
 from repro.verdict.outcome import Verdict
+from repro.verdict.rows import FULL
 from tests.phases.made_runs import judged_from, make, settings, study
 
 LOW = {0: 90.0, 1: 90.2, 2: 89.8}
@@ -97,6 +99,22 @@ def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path:
     after = folder.verdict
     assert after["gaps"][0]["explained"] and after["rows"] == before["rows"]
     assert len(after["sentences"]) == len(before["sentences"]) and "no positions explains" in after["sentences"][1]
+
+
+def test_an_ablation_sweep_of_the_same_length_counts_for_the_claims(tmp_path: Path) -> None:
+    folder = make(tmp_path, "aaa", LOW)
+    context = judged_from(folder)
+    first = {"baseline": {0: {"score": 90.0}}, "no_positions": {0: {"score": 80.0}}}
+    write_json(folder.study_path("ablation"), study(first))
+    more = {"baseline": {0: {"score": 90.0}, 1: {"score": 91.0}}, "no_warmup": {0: {"score": 70.0}, 1: {"score": 71.0}}}
+    write_json(folder.study_path("ablation-34a1"), study(more))
+    write_json(folder.study_path("ablation-9c2e"), study({"no_positions": {7: {"score": 1.0}}}, updates=999))
+    found = ablations_of(context)
+    assert {name: sorted(seeds) for name, seeds in found.items()} == {
+        FULL: [0, 1],
+        "no_positions": [0],  # the longer study is another experiment
+        "no_warmup": [0, 1],
+    }
 
 
 def test_the_main_sentence_is_of_a_row_that_mismatches(tmp_path: Path) -> None:

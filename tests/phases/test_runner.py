@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from repro.commands import main
+from repro.configuration import compose
+from repro.configuration.identity import run_id
 from repro.phases.fingerprints import module_file, phase_fingerprint, source_fingerprint
+from repro.tracking.run_folder import RunFolder
 
 RUN = ["paper=waves", "scale=smoke", "runs_folder=runs", "tracking.wandb=disabled"]
 PAPER = Path(__file__).parents[1] / "own_papers" / "regression"
@@ -95,6 +98,41 @@ def test_an_import_error_shows_the_persons_own_lines(folder: Path, capsys: pytes
     assert code == 1
     assert "waves/model.py:7" in out and "nothing_of_this_name" in out
     assert "Traceback" not in out and "components.py" not in out
+    assert "Likely" not in out, "what cannot be imported has none of the bugs of the check that met it"
+
+
+def test_a_paper_that_leaves_the_process_passes_no_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/loss.py", "    return {", "    raise SystemExit(0)\n    return {")
+    assert main(["run", "phases=[loss]", *RUN]) == 1
+    out = capsys.readouterr().out
+    assert "waves/loss.py" in out and "SystemExit: 0" in out
+
+
+def test_a_forward_without_a_return_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/model.py", FORWARD, FORWARD.removeprefix("return "))
+    assert main(["run", "phases=[model]", *RUN]) == 1
+    out = capsys.readouterr().out
+    assert out.count("model.forward returned None") == 1 and "Is its `return` missing?" in out
+
+
+def test_stdout_holds_json_alone_whatever_the_paper_prints(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit(folder, "waves/model.py", FORWARD, f"print('hello'); {FORWARD}")
+    main(["run", "phases=[model]", "--json", *RUN])
+    captured = capsys.readouterr()
+    assert [json.loads(line) for line in captured.out.splitlines()] and "hello" in captured.err
+
+
+def test_results_of_the_code_before_an_edit_are_called_that(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (made,) = [folder / "runs/waves" / run_id(compose(RUN).config)]
+    run = RunFolder(made)
+    with run.process("seed-0", "0123456789ab") as store:
+        store.begin({"process": "seed-0", "kind": "reproduction", "seed": 0, "name": "", "updates": 1})
+        store.end("finished", update=1)
+    run.use_code("0123456789ab", {})
+    forget()
+    main(["run", "phases=[analysis]", *RUN])
+    command = "python -m repro run paper=waves scale=smoke"
+    assert f"These results are of the code before its last edit: {command}" in capsys.readouterr().out
 
 
 def test_data_that_cannot_be_built_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
