@@ -81,6 +81,9 @@ def sharpen(findings: list[Finding]) -> list[Finding]:
     if "seeding" in failed:
         unseeded = "no seeding: the update draws from a generator that the seed does not reach (see seeding)"
         rules.append(({"gradient_of_this_batch", "clipping", "resume", "one_step_closed_form"}, unseeded))
+    if "attention_oracle_agrees" in failed:
+        follows = "a consequence: the attention inside of each head is wrong (see attention_oracle_agrees)"
+        rules.append(({"multi_head_oracle_agrees"}, follows))
     if "position_sensitive" in failed:
         follows = "a consequence: positions are added wrongly (see position_sensitive)"
         rules.append(({"padding_invariant"}, follows))

@@ -134,7 +134,7 @@ def attention_oracle_agrees(bench: Bench) -> list[Finding]:
         wrong = {m: attention_oracle.attention_as_mistaken(m, q, k, v, mask, HEADS * D_K) for m in words}
         what = "softmax(q k^T / sqrt(d_k)) v" + ("" if mask is None else " over the keys that the mask allows")
         finding = judge(bench, "attention", ours, expected, wrong, words, what)
-        if finding.blocks and mask is not None and not (findings and findings[0].blocks):
+        if finding.blocks and mask is not None:
             other = other_convention(bench, signature, given, mask, expected)
             if other:
                 finding = warned(
@@ -145,6 +145,8 @@ def attention_oracle_agrees(bench: Bench) -> list[Finding]:
                     location=component_location(bench, "pieces.attention"),
                 )
         findings.append(finding)
+        if finding.blocks:
+            break  # what is wrong without a mask is wrong with one, and nothing more is known
     return findings
 
 
@@ -197,7 +199,7 @@ def multi_head_oracle_agrees(bench: Bench) -> list[Finding]:
         wrong, words = mistaken_heads(*arguments)
         what = "Concat(head_1 … head_h) W^O" + ("" if mask is None else " under a causal mask")
         finding = judge(bench, "multi_head_attention", ours, expected, wrong, words, what)
-        if finding.blocks and mask is not None and not findings[0].blocks:
+        if finding.blocks and mask is not None:
             inverted = call_piece(
                 bench, "multi_head_attention", signature, *given[:3], ~torch.from_numpy(mask), *given[3:], heads
             )
@@ -210,6 +212,8 @@ def multi_head_oracle_agrees(bench: Bench) -> list[Finding]:
                         location=component_location(bench, "pieces.multi_head_attention"),
                     )
         findings.append(finding)
+        if finding.blocks:
+            break
     return findings
 
 

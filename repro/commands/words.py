@@ -71,7 +71,8 @@ def finding_lines(evidence: Evidence) -> list[str]:
         # the same check fails in the same way for another split or tensor: where and why were said
         same = (finding.check, finding.component, finding.outcome, finding.location, finding.likely, finding.alone)
         spelled = _spelled(finding)
-        lines += spelled[:1] if same in told and finding.outcome is Outcome.FAILED else spelled
+        repeated = same in told and finding.outcome is Outcome.FAILED
+        lines += [line for line in spelled[:1] if line not in lines] if repeated else spelled
         told.add(same)
         if others:
             lines.append(f"   The same ends {len(others)} more: {', '.join(others)}")
