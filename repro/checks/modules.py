@@ -101,6 +101,37 @@ def replacing(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator
         handle.remove()
 
 
+#: Layers that normalise, whose result normalised again stays what it is.
+NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+
+
+@torch.no_grad()
+def normalised_twice(bench: Bench, model: Any) -> dict[str, str]:
+    """Norms that get what another norm returned, nothing between, each with that other: names in their module."""
+    returned: dict[int, tuple[str, Tensor]] = {}  # the tensors are kept, so that no other gets the number of one
+    found: dict[str, str] = {}
+    handles = []
+
+    def watch(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+            if arguments and id(arguments[0]) in returned:
+                found[name] = returned[id(arguments[0])][0]
+            returned[id(result)] = name, result
+
+        return hook
+
+    try:
+        for whole in bench.modules(model).values():
+            for name, module in whole.named_modules():
+                if isinstance(module, NORMS):
+                    handles.append(module.register_forward_hook(watch(name)))
+        bench.forward(eval_mode(bench, model), bench.synthetic(3))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
 def watched(bench: Bench, model: Any) -> list[tuple[str, nn.Module]]:
     """Declared stages by name; without any, all modules that hold no others."""
     stages = [(name, module) for _, name, module in stage_modules(bench, model)]

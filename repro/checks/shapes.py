@@ -9,7 +9,7 @@ import torch
 
 from repro.checks import tolerance
 from repro.checks.inputs import component_location, flat, known_sizes
-from repro.checks.modules import capturing, eval_mode, match_parameters, near, stage_modules
+from repro.checks.modules import capturing, eval_mode, match_parameters, near, normalised_twice, stage_modules
 from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.components import location_of
@@ -253,6 +253,14 @@ def parameter_count(
     if trainable == expected:
         return passed(f"{trainable:,} trainable parameters, as the paper's sizes give", **fields)
     surplus = trainable - expected
+    again = normalised_twice(bench, bench.model()) if surplus > 0 else {}
+    if again and surplus == sum(p.numel() for name, p in parameters.values() if name.rpartition(".")[0] in again):
+        norm, before = next(iter(again.items()))
+        return failed(
+            f"{surplus:,} trainable parameters more than the paper's sizes give: those of {', '.join(again)}",
+            likely=(f"a norm too many: {norm} normalises what {before} returned, which is normalised already",),
+            **fields,
+        )
     biases = sum(p.numel() for name, p in parameters.values() if p.dim() == 1 and name.endswith("bias"))
     if surplus == biases or surplus in bias_groups(parameters) | biases_by_kind(bench.modules(model).values()):
         return warned(f"{surplus:,} parameters more than the paper's count: exactly biases", **fields)

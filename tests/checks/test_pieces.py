@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+from repro.checks.modules import normalised_twice
 from repro.checks.registry import run_check
 from repro.contract.bench import Bench
 from repro.contract.paper import Paper
@@ -136,3 +138,26 @@ def test_a_surplus_of_biases_before_a_norm_is_no_bug() -> None:
     found = run_check("parameter_count", bench, {"equals": "3 * 8 + 2 * 8 + 8 + 1"})
     assert found
     assert not any(f.blocks for f in found), found
+
+
+class TwiceNormalised(torch.nn.Module):
+    """A head after a norm, and after a norm of that norm where `again`."""
+
+    def __init__(self, again: bool) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(4)
+        self.end = torch.nn.LayerNorm(4) if again else torch.nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.end(self.norm(x))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_norm_of_what_is_normalised_is_named(again: bool) -> None:
+    model = TwiceNormalised(again)
+    bench: Any = SimpleNamespace(
+        modules=lambda model: {"model": model},
+        synthetic=lambda n: torch.randn(n, 4),
+        forward=lambda model, batch: model(batch),
+    )
+    assert normalised_twice(bench, model) == ({"end": "norm"} if again else {})
