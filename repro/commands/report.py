@@ -56,14 +56,17 @@ def main(words: list[str]) -> ExitCode:
     working_in(folder.root)
     if "record" in given:
         return record(folder, given["record"])
-    from repro.report import build
+    from repro.report import build, json_report
     from repro.report.collect import collect
     from repro.report.terminal import render
 
-    explain(folder)
-    paths = build(folder.root)
+    try:
+        explain(folder)
+        build(folder.root)
+    except RunFolderError as fault:  # another person's run may be read all the same
+        print(printable(f"Not rebuilt: {fault.message}", sys.stderr), file=sys.stderr)
     if arguments.json:
-        print(mask_text(Path(paths["json"]).read_text(encoding="utf-8")))
+        print(mask_text(json_report.render(collect(folder.root))))
     else:
         colour = coloured(sys.stdout)
         width = min(shutil.get_terminal_size((100, 24)).columns, 140)

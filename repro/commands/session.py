@@ -14,7 +14,7 @@ from repro.commands.stepping import opened
 from repro.commands.words import printable
 from repro.configuration.folders import options
 from repro.configuration.secrets import mask_text
-from repro.errors import ExitCode
+from repro.errors import ExitCode, RunFolderError
 
 EXAMPLES = (
     "session paper=transformer",
@@ -40,10 +40,13 @@ def main(words: list[str]) -> ExitCode:
     valid = valid_evidence(paper, folder, table.hash if table else "")
     config_file = options("paper").get(composed.choices["paper"])
     page = build_page(step or current_step(valid), paper, folder, valid, config_file)
-    path = write(page, folder.root)
+    try:
+        kept = f"Kept as {write(page, folder.root)}"
+    except RunFolderError as fault:  # another person's run may be read all the same
+        kept = f"Not kept: {fault.message}"
     if given.json:
         print(mask_text(json.dumps(page.to_json(), indent=2, ensure_ascii=False)))
     else:
         print(printable(mask_text(render(page, answers=not sys.stdout.isatty()))))
-    print(printable(f"Kept as {path}", sys.stderr), file=sys.stderr)
+    print(printable(kept, sys.stderr), file=sys.stderr)
     return ExitCode.OK

@@ -190,6 +190,15 @@ def printable(text: str, stream: IO[str] | None = None) -> str:
         "…": "...",
         "–": "-",
         "→": "->",
+        "−": "-",
+        "±": "+/-",
+        "×": "x",
+        "√": "sqrt ",
+        "≤": "<=",
+        "≥": ">=",
+        "≈": "~",
+        "Δ": "d",
+        "’": "'",
     }.items():
         text = text.replace(mark, plain)
     return text.encode(encoding, "replace").decode(encoding)

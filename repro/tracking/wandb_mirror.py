@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 import shlex
@@ -216,6 +217,8 @@ class WandbMirror:
 
     @contextlib.contextmanager
     def _surviving(self) -> Iterator[None]:
+        # W&B's own log may be in an encoding that cannot hold our words; its traceback of that helps nobody
+        loud, logging.raiseExceptions = logging.raiseExceptions, False
         try:
             yield
         except Exception as error:  # noqa: BLE001  whatever ails W&B, the store has it all; it is said, not hidden
@@ -226,6 +229,8 @@ class WandbMirror:
                     f"W&B is left out from here on: {type(error).__name__}{': ' + text[0] if text else ''}. "
                     "Nothing is lost; the next run mirrors what is missing (tracking.wandb=disabled leaves W&B out)."
                 )
+        finally:
+            logging.raiseExceptions = loud
 
 
 def steps(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, dict[str, float]]]:

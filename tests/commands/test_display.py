@@ -238,3 +238,8 @@ def test_what_was_raised_is_not_repeated() -> None:
     )
     text = "\n".join(words.finding_lines(Evidence("model", Gate.FAILED, "", findings=(raised,))))
     assert text.count("mine/model.py:9") == 1 and UNFINISHED not in text and "allowed" not in text
+
+
+def test_an_ascii_terminal_reads_the_signs_of_a_table() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert words.printable("✓ −0.10 ± 0.02 ≤ 1/√d", stream) == "+ -0.10 +/- 0.02 <= 1/sqrt d"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import runpy
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -125,8 +128,6 @@ def test_json_is_one_object_a_line(folder: Path, runner: Install, capsys: Captur
 
 
 def test_sweep_composes_its_kind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-    from types import ModuleType
 
     calls: list[tuple[Any, ...]] = []
     fake = ModuleType("repro.sweeps.command")
@@ -164,6 +165,18 @@ def test_code_that_leaves_the_process_is_no_success(folder: Path, runner: Instal
     assert main(["run", "paper=tiny"]) == 1
     err = capsys.readouterr().err
     assert "test_main.py:" in err and "ended the process with sys.exit(0)" in err
+
+
+def test_ctrl_c_before_anything_was_imported(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    def interrupted(name: str) -> Any:
+        raise KeyboardInterrupt
+
+    fake = ModuleType("repro.commands")
+    fake.__getattr__ = interrupted  # type: ignore[method-assign]
+    monkeypatch.setitem(sys.modules, "repro.commands", fake)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("repro", run_name="__main__")
+    assert ended.value.code == 130 and capsys.readouterr().err == "Interrupted.\nexit code 130\n"
 
 
 def test_ctrl_c_says_how_to_go_on(folder: Path, runner: Install, capsys: Captured) -> None:

@@ -191,6 +191,20 @@ def test_report_of_nothing(folder: Path, words: list[str], capsys: Captured) -> 
     assert "Known: none yet" in capsys.readouterr().err
 
 
+def test_a_run_that_cannot_be_written_is_read_all_the_same(folder: Path, capsys: Captured) -> None:
+    run = a_run(folder / "runs")
+    run.write_evidence(PASSED["analysis"])
+    (run.root / "report.html").mkdir()  # stands for a colleague's folder: nothing can be written there
+    assert main(["report", "paper=mine"]) == 4
+    captured = capsys.readouterr()
+    assert (
+        "No verdict yet" in captured.out
+        and "Not rebuilt: Cannot write runs/mine/aaaaaaaaaaaa/report.html" in captured.err
+    )
+    assert main(["report", "paper=mine", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["header"]["run"] == run.run_id
+
+
 def test_report_of_a_paper_without_a_run_says_how_to_start_one(folder: Path, capsys: Captured) -> None:
     a_run(folder / "runs", run="badbadbadbad")
     assert main(["report", "paper=bad"]) == 2  # a paper is named, not the beginning of a run's id
