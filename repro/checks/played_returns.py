@@ -1,10 +1,11 @@
-"""The returns that evaluation reports, against the rewards that the environments gave."""
+"""The returns that evaluation and training report, against the rewards that the environments gave."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,73 @@ def recorded_environments() -> Iterator[list[Played]]:
         gymnasium.make = original
 
 
+def why_unwatched(bench: Bench) -> str:
+    """Why no environment can be recorded, "" where one can."""
+    if not needs_acting(bench):
+        return "the data do not come from acting"
+    return "" if find_spec("gymnasium") else "gymnasium is not installed, so no environment can be watched"
+
+
+PASSES = 6  # of acting, at most, until an episode has ended
+
+
+@check(phase="data", family="oracle", component="data")
+def finished_returns(bench: Bench, *, tensor: str = "", window: int = 100) -> Finding:
+    """Decides whether a number that batches carry is the mean undiscounted return, in the environment's own rewards, of
+    the last `window` episodes that acting for training has finished.
+
+    The rewards of every environment are recorded inside gymnasium while batches are made.
+    Broken: a number that is no mean of the returns of the episodes that had ended when its batch was handed out.
+    Likely: rewards scaled or clipped for training are summed | returns are discounted | an episode is counted before it
+    has ended | summed instead of averaged
+    """
+    if not tensor:
+        return not_run("declare {property: finished_returns, tensor: <of the batch>, window: <episodes>} to get it")
+    reason = why_unwatched(bench) or ("" if tensor in bench.paper.tensors else f"{tensor!r} is no declared tensor")
+    if reason:
+        return not_run(reason)
+    with recorded_environments() as played, bench.precision(torch.float32):
+        seed_all(bench.seed)
+        model = bench.model(dtype=torch.float32)
+        data = bench.paper.build_data(bench.seed)
+        seen: list[tuple[float, list[float]]] = []
+        for _ in range(PASSES):
+            for batch in data.batches("train", model=model):
+                if tensor in batch:
+                    seen.append((float(batch[tensor]), whole_episodes(played)))
+            if seen:
+                break
+    if not seen or len(seen[-1][1]) > window:
+        many = "too many episodes end in one rollout to know which were last" if seen else "no episode ended"
+        return not_run(f"in {PASSES} rollouts at most, no {tensor} could be told: {many}")
+    fields: dict[str, Any] = {"component": tensor, "location": component_location(bench, "data")}
+    for value, returns in seen:
+        mean = float(np.mean(returns)) if returns else float("nan")
+        bound = 1e-4 * max(1.0, *(abs(number) for number in returns), 0.0)
+        if not abs(value - mean) <= bound:
+            likely = ["rewards scaled or clipped for training are summed", "returns are discounted"]
+            if returns and abs(value - sum(returns)) <= bound * len(returns):
+                likely.insert(0, "summed instead of averaged")
+            elif returns and value > max(returns) + bound:
+                likely.insert(0, "the sum of an episode is not set back to 0 when the next one begins")
+            elif returns and min(returns) - bound <= value <= max(returns) + bound:
+                likely.insert(0, "only some of the episodes are averaged, or one that has not ended")
+            return failed(
+                f"{tensor} is not the mean return of the episodes that had ended",
+                expected=f"{mean:.6g}: mean undiscounted return of {len(returns)} whole episodes",
+                observed=f"{value:.6g}",
+                threshold=f"{bound:.2g} (float32 sums)",
+                likely=tuple(likely),
+                **fields,
+            )
+    return passed(f"{tensor} is the mean return of the episodes that had ended, {len(seen[-1][1])} at last", **fields)
+
+
+def whole_episodes(played: list[Played]) -> list[float]:
+    """Undiscounted returns of all episodes that came to an end."""
+    return [sum(r) for one in played for r, ended in zip(one.episodes, one.ended, strict=True) if ended]
+
+
 @check(phase="evaluation", family="oracle", component="evaluation")
 def evaluated_returns(bench: Bench, *, metric: str = "episode_return") -> Finding:
     """Decides whether a metric is the mean undiscounted return, in the environment's own rewards, of whole episodes.
@@ -70,12 +138,9 @@ def evaluated_returns(bench: Bench, *, metric: str = "episode_return") -> Findin
     Likely: rewards scaled or clipped for training are summed | returns are discounted | an episode is counted before it
     has ended | the returns of training episodes are evaluated
     """
-    if not needs_acting(bench):
-        return not_run("the data do not come from acting")
-    try:
-        import gymnasium  # noqa: F401
-    except ImportError:
-        return not_run("gymnasium is not installed, so no environment can be watched")
+    reason = why_unwatched(bench)
+    if reason:
+        return not_run(reason)
     with recorded_environments() as played, bench.precision(torch.float32):
         seed_all(bench.seed)
         model = bench.model(dtype=torch.float32)

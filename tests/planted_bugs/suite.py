@@ -256,7 +256,9 @@ def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
     known = {component, planted.phase, *paper.tensors, *paper.pieces, *planted.components}
     name = finding.component.partition(" (")[0]  # of a paper with systems, without the system's name
     named = name in known or name.startswith(stages)
-    return named and (f"{file}.py" in finding.location or name in {component, *paper.pieces})
+    # a file that is no component itself is met through the one that calls it
+    place = any(f"{one}.py" in finding.location for one in (file, component))
+    return named and (place or name in {component, *paper.pieces})
 
 
 def alarms_over_seeds(seeds: int, name: str = "transformer") -> list[tuple[str, Finding]]:
