@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from repro.findings import Outcome
 from repro.phases.measured import FromFiles, Judgeable, seeds_of
 from repro.sweeps.deviations import edited_since
-from repro.sweeps.effects import BASELINE
-from repro.tracking.files import decode_number, plain
+from repro.sweeps.effects import BASELINE, measurements
+from repro.tracking.files import plain
 from repro.tracking.run_folder import RunFolder, list_runs
 from repro.verdict.attribution import Attribution, Switch, attribute
 from repro.verdict.outcome import MISMATCHES, Verdict
@@ -199,7 +199,7 @@ class Candidates:
         best: tuple[tuple[float, ...], tuple[float, ...], bool, int, int] = ((), (), False, 0, 0)
         for study in self.studies:
             edited = edited_since(study, self.settings)
-            runs = {run: seeds for run, seeds in metrics_by_run(study).items() if run not in edited}
+            runs = {run: seeds for run, seeds in measurements(study).items() if run not in edited}
             values, identical = paired(runs.get(name) or {}, runs.get(BASELINE) or {}, record)
             alone, _ = paired(runs.get(ONLY + name) or {}, runs.get(ALL_REMOVED) or {}, record)
             if len(values) > best[4]:
@@ -290,16 +290,6 @@ class Candidates:
 
 def detail(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}={value}" for key, value in changes.items())
-
-
-def metrics_by_run(study: Mapping[str, Any]) -> dict[str, dict[int, dict[str, float]]]:
-    return {
-        trial["params"]["ablation"]: {
-            int(seed): {metric: decode_number(value) for metric, value in metrics.items()}
-            for seed, metrics in (trial.get("metrics_by_seed") or {}).items()
-        }
-        for trial in study.get("trials") or ()
-    }
 
 
 def paired(

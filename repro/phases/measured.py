@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from repro.findings import Evidence
 from repro.sweeps.deviations import edited_since
-from repro.sweeps.effects import BASELINE
-from repro.tracking.files import decode_number
+from repro.sweeps.effects import BASELINE, measurements
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import metrics_of
 from repro.verdict.rows import FULL, Measured, Measurement
@@ -150,11 +149,7 @@ def ablations_of(context: Judgeable) -> dict[str, dict[int, dict[str, float]]]:
         if study.get("kind") != "ablation" or study.get("updates") != updates:
             continue
         edited = edited_since(study, context.settings)
-        for trial in study.get("trials") or ():
-            name = trial["params"]["ablation"]
-            if name in edited:
-                continue
-            seeds = found.setdefault(FULL if name == BASELINE else name, {})
-            for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
-                seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}
+        for name, by_seed in measurements(study).items():
+            if name not in edited:
+                found.setdefault(FULL if name == BASELINE else name, {}).update(by_seed)
     return found

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from repro.errors import ConfigError
 from repro.sweeps.deviations import switches
-from repro.sweeps.effects import BASELINE, Effect, effects
+from repro.sweeps.effects import BASELINE, Effect, effects, measurements
 from repro.sweeps.falling import fall
 from repro.sweeps.processes import ShowProgress, changed_process, code_folder, plain, shown
 from repro.sweeps.study import Measured, Plan, Study
 from repro.sweeps.tasks import Task
 from repro.sweeps.training_task import training_losses
-from repro.tracking.files import decode_number
 from repro.tracking.store import ProcessStore
 
 if TYPE_CHECKING:
@@ -215,14 +214,3 @@ class AblationStudy:
             ],
             "effects": [effect.to_json() for effect in found],
         }
-
-
-def measurements(record: Mapping[str, Any]) -> dict[str, dict[int, dict[str, float]]]:
-    """run → seed → metric → value of a study's record; seeds that failed or diverged are absent."""
-    return {
-        trial["params"]["ablation"]: {
-            int(seed): {metric: decode_number(value) for metric, value in metrics.items()}
-            for seed, metrics in trial["metrics_by_seed"].items()
-        }
-        for trial in record["trials"]
-    }

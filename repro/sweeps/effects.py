@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from repro.tracking.files import decode_number
+
 BASELINE = "baseline"
 
 #: name of the run ("baseline", an ablation) → seed → metric → value
@@ -37,6 +39,16 @@ class Effect:
         plain["interval"] = None if self.interval is None else list(self.interval)
         plain["missing"] = list(self.missing)
         return plain
+
+
+def measurements(study: Mapping[str, Any]) -> dict[str, dict[int, dict[str, float]]]:
+    """As `Measurements`, from the record of an ablation study; seeds that failed or diverged are absent."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for trial in study.get("trials") or ():
+        seeds = found.setdefault(trial["params"]["ablation"], {})
+        for seed, metrics in (trial.get("metrics_by_seed") or {}).items():
+            seeds[int(seed)] = {metric: decode_number(value) for metric, value in metrics.items()}
+    return found
 
 
 def effects(measured: Measurements | Any, baseline: str = BASELINE, confidence: float = 0.95) -> list[Effect]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from repro.reference.audit import INCONSISTENT, OPEN, AuditResult
 from repro.reference.schema import Record, Table
+from repro.tracking.files import encode_number
 from repro.verdict.outcome import DECIDED, CurveVerdict, ValueVerdict, Verdict
 
 #: seed → {step: value} of one metric on one split.
@@ -117,7 +118,7 @@ class Row:
         """Plain JSON: None for a number there is none of, "NaN" and "Infinity" where a seed gave these."""
         content = asdict(self)
         content["verdict"] = str(self.verdict)
-        content["values"] = [json_number(value) for value in self.values]
+        content["values"] = [encode_number(value) for value in self.values]
         for key in ("seeds", "notes", "interval"):
             content[key] = None if content[key] is None else list(content[key])
         return content
@@ -133,13 +134,6 @@ class Row:
         known["seeds"], known["notes"] = tuple(content["seeds"]), tuple(content["notes"])
         known["interval"] = None if content["interval"] is None else tuple(content["interval"])
         return cls(**known)
-
-
-def json_number(value: float) -> float | str:
-    """JSON has no NaN and no infinity; they are written as the words that `float` reads back."""
-    if math.isnan(value):
-        return "NaN"
-    return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
 def judge(
