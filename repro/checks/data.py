@@ -127,7 +127,7 @@ def tensor_faults(
         return faults
     low, high = float(value.min()), float(value.max())
     if declaration.indexes is not None and not declaration.is_floating:
-        limit = index_size(bench, declaration, {**config, **sizes})
+        limit = index_size(declaration, {**config, **sizes})
         allowed_low = min(0, int(declaration.padding)) if declaration.padding is not None else 0
         if low < allowed_low or (limit is not None and high >= limit):
             faults.append(f"indexes: {low:.0f} … {high:.0f}, outside the {limit} of {declaration.indexes}")
@@ -304,7 +304,7 @@ def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -
         return not_run(f"one batch holds all {n} examples: an update sees no order")
     changing = {p.options.get("tensor") for p in bench.paper.properties if p.name == "augmented"} & set(first.names)
     if changing:
-        return order_of_the_rest(bench, first, second, [x for x in first.names if x not in changing], order, fields)
+        return order_of_the_rest(first, second, [x for x in first.names if x not in changing], order, fields)
     same = sum(a == b for a, b in zip(first.examples, second.examples, strict=False))
     fields["observed"] = f"{same} of {n} examples stand at the same place"
     if order == "fixed":
@@ -317,9 +317,7 @@ def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -
     return failed("two training passes have the same order", **fields)
 
 
-def order_of_the_rest(
-    bench: Bench, first: Pass, second: Pass, names: list[str], order: str, fields: dict[str, Any]
-) -> Finding:
+def order_of_the_rest(first: Pass, second: Pass, names: list[str], order: str, fields: dict[str, Any]) -> Finding:
     """The finding where augmentation makes every example another one: the order is seen in what stays, the targets."""
     if not names or order == "fixed":
         return not_run("every tensor of an example is augmented, or the order is declared fixed: it cannot be seen")

@@ -152,7 +152,7 @@ def gradient_reaches(bench: Bench, *, stopped: list[str] | None = None) -> list[
             ]
         else:
             missing = [n for n, p in module.named_parameters() if p.requires_grad and n not in allowed]
-        findings += judge_reach(bench, owner, module, missing, fixed)
+        findings += judge_reach(owner, module, missing, fixed)
     return findings or [not_run("declare an output: tensors.<name>: {axes: […], output_of: model}")]
 
 
@@ -179,7 +179,7 @@ def is_positional_table(parameter: Tensor) -> bool:
     return distance_up_to_channels(ours, positional_encoding(rows, table.shape[1])) < 0.05
 
 
-def judge_reach(bench: Bench, owner: str, module: nn.Module, missing: list[str], fixed: list[str]) -> list[Finding]:
+def judge_reach(owner: str, module: nn.Module, missing: list[str], fixed: list[str]) -> list[Finding]:
     names = [n for n, _ in module.named_parameters()]
     fields: dict[str, Any] = {
         "expected": f"every parameter of {owner} receives a gradient that is not exactly zero",
@@ -302,7 +302,7 @@ def model_finite_differences(bench: Bench) -> list[Finding]:
             if not agrees(says, slopes, float(grad.norm())):
                 wrong.append((name, says, slopes[0]))
         custom = custom_functions(total)
-        findings.append(judge_slopes(bench, owner, module, len(named), wrong, custom))
+        findings.append(judge_slopes(module, len(named), wrong, custom))
     return findings or [not_run("no output of the model carries gradient")]
 
 
@@ -348,9 +348,7 @@ def custom_functions(value: Tensor) -> list[str]:
     return sorted(set(names))
 
 
-def judge_slopes(
-    bench: Bench, owner: str, module: nn.Module, tried: int, wrong: list[tuple[str, float, float]], custom: list[str]
-) -> Finding:
+def judge_slopes(module: nn.Module, tried: int, wrong: list[tuple[str, float, float]], custom: list[str]) -> Finding:
     fields: dict[str, Any] = {
         "expected": "backward and central finite differences give the same slope along a random direction",
         "threshold": "1e-3 of the gradient's norm (float64, steps 1e-5 and 1e-6)",
@@ -422,10 +420,10 @@ def slopes_of(
         "location": location_of(loss),
     }
     if not total.requires_grad:
-        return [no_graph(bench, fields)]
+        return [no_graph(fields)]
     grads: Sequence[Tensor | None] = torch.autograd.grad(total, list(tracked.values()), allow_unused=True)
     if not any(g is not None and bool(g.any()) for g in grads):
-        return [no_graph(bench, fields)]
+        return [no_graph(fields)]
     generator = torch.Generator().manual_seed(7)
     observed = []
     for name, grad in zip(tracked, grads, strict=True):
@@ -485,7 +483,7 @@ def dead_critic(bench: Bench) -> tuple[str, ...]:
     return (f"dead critic: the loss uses the rollout's values instead of the {values[0].name} of the model",)
 
 
-def no_graph(bench: Bench, fields: dict[str, Any]) -> Finding:
+def no_graph(fields: dict[str, Any]) -> Finding:
     return failed(
         "no gradient flows from `total` back to the model's outputs",
         observed="total has no graph that leads to them",
@@ -533,7 +531,7 @@ def loss_reaches_parameters(bench: Bench) -> Finding:
         "location": component_location(bench, "loss"),
     }
     if not total.requires_grad:
-        return no_graph(bench, fields)
+        return no_graph(fields)
     module = modules["model"]
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     grads = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
@@ -542,7 +540,7 @@ def loss_reaches_parameters(bench: Bench) -> Finding:
         n for (n, _), g in zip(named, grads, strict=True) if (g is None or not bool(g.any())) and n not in allowed
     ]
     if len(missing) == len(named):
-        return no_graph(bench, fields)
+        return no_graph(fields)
     if missing:
         return failed(
             f"`total` sends no gradient to {len(missing)} of {len(named)} parameters: {summary_of(missing)}",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from repro.arithmetic import evaluate
 from repro.checks.inputs import component_location, flat
@@ -196,7 +196,7 @@ def judge_group(
             return warned(
                 f"{glob}: {factor:.4g} times as wide, with the scale moved from the embedding to the output", **fields
             ), row
-    return failed(f"{glob}: {fault}", likely=suspects(members, spreads, observed_std, expected_std), **fields), row
+    return failed(f"{glob}: {fault}", likely=suspects(members, observed_std, expected_std), **fields), row
 
 
 def fault_of(values: list[Tensor], spreads: list[Spread]) -> tuple[str, str]:
@@ -235,9 +235,7 @@ def fault_of(values: list[Tensor], spreads: list[Spread]) -> tuple[str, str]:
     return "", threshold
 
 
-def suspects(
-    members: list[tuple[str, Tensor]], spreads: list[Spread], observed: float, expected: float
-) -> tuple[str, ...]:
+def suspects(members: list[tuple[str, Tensor]], observed: float, expected: float) -> tuple[str, ...]:
     default = "default init instead of the declared one (never called, or called before the layer was replaced)"
     likely = [default]
     value = members[0][1]
@@ -282,7 +280,7 @@ def weights_differ(bench: Bench) -> Finding:
         for owner, layer in module.named_modules():
             for short, parameter in layer.named_parameters(recurse=False):
                 name = f"{owner}.{short}" if owner else short
-                if not is_weight(layer, short, parameter):
+                if not is_weight(short, parameter):
                     continue
                 rows = parameter.detach().flatten(1)
                 if float((rows - rows[0]).abs().max()) == 0.0:
@@ -313,6 +311,6 @@ def weights_differ(bench: Bench) -> Finding:
     return passed("rows of every weight differ", expected="rows differ", observed="they do", **where)
 
 
-def is_weight(layer: nn.Module, name: str, parameter: Tensor) -> bool:
+def is_weight(name: str, parameter: Tensor) -> bool:
     """A matrix or kernel with several units; not a bias, gain, or token that is broadcast."""
     return parameter.dim() >= 2 and parameter.shape[0] > 1 and parameter[0].numel() > 1 and "bias" not in name

@@ -21,7 +21,7 @@ def known_sizes(bench: Bench, *tensor_sets: Mapping[str, Tensor]) -> dict[str, i
     return sizes_of(bench.paper, *tensor_sets)
 
 
-def index_size(bench: Bench, declaration: TensorDeclaration, sizes: Mapping[str, int]) -> int | None:
+def index_size(declaration: TensorDeclaration, sizes: Mapping[str, int]) -> int | None:
     """How many values an integer tensor may take: the size that `indexes` names, or its declared range."""
     if declaration.indexes is not None and str(declaration.indexes) in sizes:
         return sizes[str(declaration.indexes)]
@@ -46,7 +46,7 @@ def other_values(
             uniform = torch.rand(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)
             changed = low + (high - low) * uniform
         return changed
-    size = index_size(bench, declaration, sizes)
+    size = index_size(declaration, sizes)
     pool = torch.arange(size) if size is not None else torch.unique(value)
     if declaration.padding is not None:
         pool = pool[pool != declaration.padding]

@@ -29,12 +29,13 @@ def oracle_predictions(bench: Bench) -> Finding:
     or goes past the end marker | references are changed before they are compared
     """
     data = arranged(bench, [4, 2])
-    if data is None:
+    found = held_out(bench)
+    if data is None or found is None:
         return not_run(NO_EXAMPLES)
     run = memorised_examples(bench)
     if run is None:
         return not_run(why_not(bench) or "the loss has no floor that examples could be memorised to")
-    batch = bench.take(held_out(bench)[0], 6)  # type: ignore[index]
+    batch = bench.take(found[0], 6)
     pair = target_pair(bench, batch)
     if pair is None:
         return not_run("no integer target is declared that indexes the last axis of an output, so nobody can be right")

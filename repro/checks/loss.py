@@ -211,9 +211,7 @@ def targets_aligned(bench: Bench) -> list[Finding]:
         gradient = gradient_at_equal_logits(bench, pair, batch, outputs)
         where = {"location": component_location(bench, "loss"), "component": "loss"}
         if gradient is None:
-            findings.append(
-                no_graph(bench, {**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"})
-            )
+            findings.append(no_graph({**where, "expected": f"gradient at {pair.logits}", "threshold": "exactly zero"}))
             continue
         findings.append(judge_alignment(bench, pair, gradient, batch, where))
     return findings
@@ -636,10 +634,10 @@ def loss_examples_separate(bench: Bench) -> Finding:
         tracked = outputs[output].detach().double().requires_grad_()
         total = bench.call_loss({**batch, **outputs, output: tracked, target: value})["total"]
         if not total.requires_grad:
-            return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
+            return no_graph({"expected": f"gradient at {output}", "threshold": "exactly zero"})
         gradient: Tensor | None = torch.autograd.grad(total.sum(), tracked, allow_unused=True)[0]
         if gradient is None:
-            return no_graph(bench, {"expected": f"gradient at {output}", "threshold": "exactly zero"})
+            return no_graph({"expected": f"gradient at {output}", "threshold": "exactly zero"})
         gradients.append(gradient)
     at = bench.paper.tensors[output].axes.index("batch")
     n = gradients[0].shape[at]

@@ -559,7 +559,7 @@ def position_sensitive(bench: Bench, *, output: str = "", input: str = "") -> li
     batch = cut(bench, batch, axis, real)
     findings = [constant_tokens(bench, model, batch, input, output, axis, place)]
     if axis not in declared.axes:
-        findings.append(swapped_tokens(bench, model, batch, input, output, axis, place))
+        findings.append(swapped_tokens(bench, model, batch, input, output, place))
     return findings
 
 
@@ -614,7 +614,7 @@ def constant_tokens(
     return failed(f"the model is blind to the order of {input}", location=first[2], **fields)
 
 
-def swapped_tokens(bench: Bench, model: Any, batch: Tensors, input: str, output: str, axis: str, place: int) -> Finding:
+def swapped_tokens(bench: Bench, model: Any, batch: Tensors, input: str, output: str, place: int) -> Finding:
     length = batch[input].shape[place]
     order = torch.arange(length - 1, -1, -1)
     with torch.no_grad():

@@ -228,7 +228,7 @@ NOT_FINITE = (
 )
 
 
-def outcome(bench: Bench, run: Memorised, floor: Floor, bound: float, updates: int, what: str) -> Finding:
+def outcome(run: Memorised, floor: Floor, bound: float, what: str) -> Finding:
     """The finding of one memorising."""
     start, last, made = run.totals[0][1], run.last, run.totals[-1][0]
     location = location_of(run.model)
@@ -324,7 +324,7 @@ def overfit_one_batch(bench: Bench, *, updates: int = 200, examples: int = 8) ->
         enough = below(floor.shared + 0.02 * max(0.0, start - floor.shared))
     run = memorise(bench, batch, updates, floor.shared, enough)
     kept(bench, "overfit", lambda: run)
-    return outcome(bench, run, floor, floor.shared, updates, f"one batch of {examples}")
+    return outcome(run, floor, floor.shared, f"one batch of {examples}")
 
 
 @check(phase="gauntlet", family="overfit", component="training")
@@ -361,7 +361,7 @@ def memorise_examples(bench: Bench, *, sizes: list[int] | None = None, updates: 
         enough = below(floor.shared + 0.05 * max(0.0, start - floor.shared))
         run = memorise(bench, batch, updates, floor.shared, enough)
         what = f"{n} example{'s' if n != 1 else ''}"
-        finding = outcome(bench, run, Floor(floor.shared, floor.shared), floor.shared, updates, what)
+        finding = outcome(run, Floor(floor.shared, floor.shared), floor.shared, what)
         if finding.blocks and n > 10 and run.removed(floor.shared) >= 0.5:
             # many examples may need more updates than the budget gives: that is slow, not broken
             finding = warned(

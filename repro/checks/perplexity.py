@@ -67,7 +67,7 @@ def perplexity_from_logits(bench: Bench) -> Finding:
             observed=f"{observed:.9g}",
             threshold=f"{RELATIVE:.1e} relative: float32 rounding in another order",
             location=component_location(bench, "evaluation"),
-            likely=perplexity_pattern(name, observed, batches, padding, bench, model),
+            likely=perplexity_pattern(name, observed, batches, padding),
         )
     return passed(f"{', '.join(names)} agree with the model's logits", expected=f"{mean:.9g} nats a target")
 
@@ -77,9 +77,8 @@ def perplexity_pattern(
     observed: float,
     batches: list[tuple[np.ndarray, np.ndarray]],
     padding: Any,
-    bench: Bench,
-    model: Any,
 ) -> tuple[str, ...]:
+    """Which known mistakes give the perplexity, or likelihood, that was observed; the usual ones where none does."""
     pad = None if padding is None else int(padding)
     nlls = [perplexity_oracle.mean_nll([batch], pad) for batch in batches]
     observed_nll = math.log(observed) if LIKELIHOODS[name] and observed > 0 else observed

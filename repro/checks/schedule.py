@@ -308,7 +308,7 @@ def drive_updates(
         spent = time.perf_counter() - start
         if number >= 20 and spent / number * last > seconds and jump and len(states) == 2:
             counters = counters_of(states[1], states[2])
-            if counters and skips_truly(training, update, states[2], counters, number, seen):
+            if counters and skips_truly(training, update, states[2], counters, seen):
                 for target in [step for step in interesting if step > number]:
                     training.load_state_dict(moved(states[2], counters, target - 3))
                     rate = update()
@@ -356,7 +356,6 @@ def skips_truly(
     update: Callable[[], float | None],
     state: Any,
     counters: list[Path],
-    number: int,
     seen: dict[int, float],
 ) -> bool:
     """Whether skipping from update 2 to update 19 gives the rate that driving gave there."""

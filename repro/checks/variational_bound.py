@@ -180,7 +180,7 @@ class Bound:
         leaves = {role: value.clone().requires_grad_() for role, value in draw.items()}
         total = self.total(**leaves)
         if not total.requires_grad:
-            return no_graph(self.bench, {**self.where, "expected": "gradient at the mean", "threshold": "exact"})
+            return no_graph({**self.where, "expected": "gradient at the mean", "threshold": "exact"})
         n = len(draw["mean"])
         wanted = {"mean": draw["mean"] / n, "log_variance": 0.5 * (draw["log_variance"].exp() - 1) / n}
         got = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)

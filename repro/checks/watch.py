@@ -284,7 +284,7 @@ class Overheard:
         return getattr(self.loss, name)
 
 
-def normalised(bench: Bench, batch: Tensors, given: Mapping[str, Any], inputs: Container[str]) -> Tensors:
+def normalised(batch: Tensors, given: Mapping[str, Any], inputs: Container[str]) -> Tensors:
     """Tensors of the batch that an update hands to the loss in another form that needs no excuse: brought to mean 0 and
     standard deviation 1 over the batch by a straight line, as advantages are. Inputs of the model never are.
     """
@@ -478,7 +478,7 @@ def watch(
             with watching(update, parameters, modules), persons_errors(f"training: update {number} raised"):
                 update.returned = training.update(dict(update.batch))
             if overheard and start is not None and len(overheard.calls) == 1:
-                changed = normalised(bench, update.batch, overheard.calls[0], inputs)
+                changed = normalised(update.batch, overheard.calls[0], inputs)
                 if changed:
                     update.normalised = sorted(changed)
                     start.train()

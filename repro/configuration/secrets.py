@@ -191,7 +191,7 @@ def environment_values(unresolved: Mapping[str, Any]) -> set[str]:
     return {value for value in values if len(value) >= 4 and not _is_number(value)}
 
 
-def secret_values(resolved: Mapping[str, Any], path: str = "") -> set[str]:
+def secret_values(resolved: Mapping[str, Any]) -> set[str]:
     """The values in a resolved config that are secret by the name of their key or of a key above."""
     found: set[str] = set()
     for key, value in resolved.items():

@@ -160,7 +160,7 @@ class Candidates:
 
     def of(self, record: Record, row: Row) -> list[Switch]:
         """Every switch for one row: parts, deviations, settings of other runs, overrides, the learning rate."""
-        found = [*self.parts(record), *self.deviations(record, row), *self.of_siblings(record, row)]
+        found = [*self.parts(record), *self.deviations(record), *self.of_siblings(record, row)]
         have = {key for sibling in self.siblings for key in sibling.differs}
         return [*found, *self.overrides(have), *self.learning_rate(have)]
 
@@ -217,7 +217,7 @@ class Candidates:
                 return claim.difference.number
         return None
 
-    def deviations(self, record: Record, row: Row) -> Iterable[Switch]:
+    def deviations(self, record: Record) -> Iterable[Switch]:
         """Differences from the paper that its file declares; those with `changes` can be undone."""
         from repro.sweeps.deviations import declared, spoken
 

@@ -52,7 +52,14 @@ class PhaseContext:
             self.benches[system] = Bench(paper or self.paper)
         return self.benches[system]
 
-    def progress(self, phase: str, text: str, done: int = 0, total: int = 0, eta: float | None = None) -> None:
+    def progress(
+        self,
+        phase: str,
+        text: str,
+        done: float | None = None,
+        total: float | None = None,
+        eta: float | None = None,
+    ) -> None:
         self.display.progress(phase, text, done, total, eta)
 
     def pool(self) -> Pool:

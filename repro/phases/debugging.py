@@ -74,7 +74,7 @@ class Search:
 
     def attempt(self, step: str, without: Sequence[str]) -> Trial:
         """Memorise one batch without these parts. What cannot be composed or raises is a trial that failed."""
-        self.context.progress(PHASE, step, len(self.trials), None)  # type: ignore[arg-type]
+        self.context.progress(PHASE, step, len(self.trials))
         made = next((t for t in self.trials if set(t.without) == set(without)), None)
         finding = made.finding if made is not None else self.memorise(without)
         self.trials.append(Trial(step, tuple(without), finding))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from repro.errors import ExitCode, ReproError
 
@@ -39,7 +39,7 @@ class SignalWatch:
     def __init__(self) -> None:
         self.requested: signal.Signals | None = None
         self.immediate = False
-        self._before: dict[signal.Signals, object] = {}
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -53,7 +53,7 @@ class SignalWatch:
     def _restore(self) -> None:
         for number, handler in self._before.items():
             # None: a handler that was not set from Python, which cannot be put back
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # type: ignore[arg-type]
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before = {}
 
     def _note(self, number: int, _: FrameType | None) -> None:

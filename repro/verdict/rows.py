@@ -158,7 +158,7 @@ def judge(
             families.setdefault(family, []).append((record, *prepared))
     for members in families.values():
         for (record, _, row), result in zip(members, holm([decide for _, decide, _ in members]), strict=True):
-            rows[record.id] = with_result(row, record, result, audits.get(record.id))
+            rows[record.id] = with_result(row, record, result)
     return [rows[record.id] for record in table.records]
 
 
@@ -353,13 +353,13 @@ def fact_row(table: Table, record: Record, measured: Measured, audit: AuditResul
         return blank(table, record, Verdict.NOT_TESTABLE, measured.fact_errors[record.id], audit)
     if ours is not None:
         row = blank(table, record, Verdict.MATCH, "", audit)
-        return with_result(row, record, decide_fact(ours, record.printed, tolerance), audit)
+        return with_result(row, record, decide_fact(ours, record.printed, tolerance))
     if record.fact is not None:
         return blank(table, record, Verdict.NOT_RUN, f"{record.fact.name} was not measured in this run", audit)
     if derivable:
         assert audit is not None
         result = decide_fact(audit.derived, record.printed, tolerance)
-        row = with_result(blank(table, record, Verdict.MATCH, "", audit), record, result, audit)
+        row = with_result(blank(table, record, Verdict.MATCH, "", audit), record, result)
         if result.verdict is not Verdict.MATCH and audit.holds:
             return replace(row, verdict=Verdict.MATCH, reason=audit.arithmetic)
         return row
@@ -447,7 +447,7 @@ def prepare_value(
     if audit is not None and audit.verdict == INCONSISTENT:
         # the run is shown beside each of the paper's statements; none of them is called the right one
         result = decide(1)
-        row = with_result(row, record, result, audit)
+        row = with_result(row, record, result)
         said = [f"beside {record.printed.text} ({record.where}): {result.verdict}"]
         for stated in record.also_stated:
             verdict = decide(1, stated.printed.number).verdict
@@ -549,7 +549,7 @@ def prepare_curve(
     return decide, row
 
 
-def with_result(row: Row, record: Record, result: ValueVerdict | CurveVerdict, audit: AuditResult | None) -> Row:
+def with_result(row: Row, record: Record, result: ValueVerdict | CurveVerdict) -> Row:
     """The row with what was decided."""
     if isinstance(result, CurveVerdict):
         return replace(row, verdict=result.verdict, reason=result.reason, n=result.n)

@@ -29,6 +29,14 @@ def test_the_generator_decides_the_interval_and_the_order_of_axes_does_not() -> 
     assert a.interval[0] < a.value < a.interval[1] and (a.seeds, a.tasks) == (10, 6)
 
 
+def test_each_task_draws_its_own_seeds() -> None:
+    # opposite tasks: seeds drawn once for both would always average to 0 and leave no width
+    one = scores(10, 1)
+    found = aggregate(np.hstack([one, -one]), np.random.default_rng(0), axes=AXES, statistic="mean")
+    assert found.value == pytest.approx(0.0)
+    assert found.interval[0] < -0.1 and found.interval[1] > 0.1
+
+
 def test_seeds_on_the_axis_of_tasks_are_refused_instead_of_a_zero_width() -> None:
     one_task = scores(10, 1)
     with pytest.raises(ValueError, match=r"1 seed and 10 tasks.*the other way round"):

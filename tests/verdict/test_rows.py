@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +153,10 @@ def test_rows_share_the_level() -> None:
     found = tuple(Measurement(i, metrics={"score": s, "other": 10 + i / 100}) for i, s in enumerate(scores))
     rows = rows_of(Measured("paper", "real", CONFIG, found))
     assert rows["score"].verdict is rows["other"].verdict is Verdict.MATCH
+    # and a row that cannot be tested at all takes no share
+    found = tuple(Measurement(i, metrics={"score": s, "other": math.nan}) for i, s in enumerate(scores))
+    rows = rows_of(Measured("paper", "real", CONFIG, found))
+    assert (rows["score"].verdict, rows["other"].verdict) == (Verdict.MATCH, Verdict.NOT_TESTABLE)
 
 
 def test_claims_never_count() -> None:
