@@ -53,6 +53,16 @@ def test_sign_and_size_matter() -> None:
     assert list(stands) == ["right", "half", "twice", "vague", "unknown", "nothing", "wrong sign"]
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "above", "below"), [(0.5, "explains", "explains"), (0.1, "overshoots", "in_part")]
+)
+def test_what_is_left_of_the_gap_must_be_within_the_rows_tolerance(tolerance: float, above: str, below: str) -> None:
+    # a gap of 4 known to a hundredth: 4.3 and 3.7 leave 0.3 of it
+    switches = [Switch("above", "deviation", values=(4.29, 4.31, 4.3)), Switch("below", "setting", values=(3.7, 3.71))]
+    found = attribute((90.0, 90.01, 89.99), PRINTED, tolerance, switches)
+    assert {cause.label: cause.stands for cause in found.causes} == {"above": above, "below": below}
+
+
 def test_nothing_explains_it_and_the_cheapest_experiment_is_named() -> None:
     found = attribute(
         OURS,
