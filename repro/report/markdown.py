@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from repro.report import finals, tasks, tree, words
 from repro.report.markup import UNPRINTABLE
@@ -25,25 +26,50 @@ MOST_SAID = 400
 
 
 def render(report: tree.Report) -> str:
-    top = report.header
+    """The whole report; every part is left out where there is nothing to say."""
     parts = [f"### {text(words.first_sentence(report))}"]
     if said := [*finals.told(report), *report.sentences[1:]]:
         parts.append(text(" ".join(said)))
-    facts = [
-        top.title,
-        f"arXiv:{top.arxiv}" if top.arxiv else "",
-        f"scale {top.scale}" if top.scale else "",
-        f"run {top.run}",
-    ]
-    facts += [
-        duration(top.seconds) if top.seconds else "",
-        f"exit code {top.exit_code}" if top.exit_code is not None else "",
-    ]
-    parts.append(text(" · ".join(filter(None, facts))))
+    parts.append(text(" · ".join(run_facts(report.header))))
     parts += failures(report)
     if report.edits:
         told = "; ".join(f"{name} {before} → {now}" for name, before, now in report.edits)
         parts.append(f"Edited after results were seen: {text(told)}.")
+    parts += results(report)
+    if report.tasks is not None:
+        parts += tasks_table(report.tasks)
+    if report.finals:
+        parts.append(
+            folded(f"{plural(len(report.finals), 'final metric')} of the trained models", finals_table(report))
+        )
+    parts += [gap_table(gap, report) for gap in report.gaps]
+    if report.effects:
+        parts.append(effects_table(report.effects))
+    if report.rates is not None and report.rates.usable:
+        parts.append(rates_sentence(report.rates))
+    if report.phases:
+        parts.append(phases_table(report))
+    if report.commands:
+        parts.append(repeat(report.commands))
+    return "\n\n".join(parts) + "\n"
+
+
+def run_facts(header: tree.Header) -> list[str]:
+    """What ran, and how it ended."""
+    facts = [
+        header.title,
+        f"arXiv:{header.arxiv}" if header.arxiv else "",
+        f"scale {header.scale}" if header.scale else "",
+        f"run {header.run}",
+        duration(header.seconds) if header.seconds else "",
+        f"exit code {header.exit_code}" if header.exit_code is not None else "",
+    ]
+    return [fact for fact in facts if fact]
+
+
+def results(report: tree.Report) -> list[str]:
+    """Rows that were run, those that were not, facts, and what was tried in another setting."""
+    parts = []
     done = tuple(row for row in report.results if row.verdict != "not_run")
     rest = tuple(row for row in report.results if row.verdict == "not_run")
     if done:
@@ -62,47 +88,53 @@ def render(report: tree.Report) -> str:
             parts.append(rows_table(tried))
         if left:
             parts.append(folded(f"{plural(len(left), 'claim')} for another setting not run", not_run(left)))
-    if report.tasks is not None:
-        parts += tasks_table(report.tasks)
-    if report.finals:
-        parts.append(
-            folded(f"{plural(len(report.finals), 'final metric')} of the trained models", finals_table(report))
-        )
-    for gap in report.gaps:
-        lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
-        for cause in gap.causes:
-            cells = (text(cause.label), text(cause.share or "–"), words.change(cause.effect, gap.gap), text(cause.note))
-            lines.append(f"| {' | '.join(cells)} |")
-        row = next((row for row in report.rows if row.id == gap.row), None)
-        name = row.label if row else gap.row
-        body = "\n".join(lines) if gap.causes else "No candidate cause was measured."
-        parts.append(folded(f"Gap of {name}: {gap.sentence or 'unexplained'}", body))
-    if report.effects:
-        lines = ["| removed | effect | interval | the paper says |", "|---|--:|---|---|"]
-        for effect in (one for one in report.effects if one.metric == report.effects[0].metric):
-            like = max(map(abs, effect.interval or (effect.mean or 0.0,)))
-            bounds = ", ".join(words.change(end, like) for end in effect.interval) if effect.interval else "–"
-            cells = (text(effect.name), words.change(effect.mean, like), bounds, text(effect.says or "silent"))
-            lines.append(f"| {' | '.join(cells)} |")
-        parts.append(folded(f"Ablations: change in {words.metric(report.effects[0].metric)}", "\n".join(lines)))
-    if report.rates is not None and report.rates.usable:
-        low, high = map(significant, report.rates.usable)
-        inside = "" if report.rates.paper is None else f"; the paper uses {significant(report.rates.paper)}"
-        learn = f"Only the learning rate {low} learns" if low == high else f"Learning rates from {low} to {high} learn"
-        parts.append(" ".join(filter(None, (f"{learn}{inside}.", words.length_of_sweep(report.rates)))))
-    if report.phases:
-        lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
-        for phase in report.phases:
-            counts = f"{phase.count('passed')} of {phase.count()} passed"
-            lines.append(f"| {phase.name} | {counts} | {duration(phase.seconds)} | {text(phase.summary)} |")
-        parts.append(folded(words.gates_sentence(report), "\n".join(lines)))
-    if report.commands:
-        fence = code("\n".join(f"# {one.gives}\n{one.command}" for one in report.commands[:FIRST_COMMANDS]))
-        more = len(report.commands) - FIRST_COMMANDS
-        if more > 0:
-            fence += f"\n\n{plural(more, 'further command')} in report.html and report.json."
-        parts.append(folded("How to repeat", fence))
-    return "\n\n".join(parts) + "\n"
+    return parts
+
+
+def gap_table(gap: tree.Gap, report: tree.Report) -> str:
+    lines = ["| candidate | explains | effect | |", "|---|---|--:|---|"]
+    for cause in gap.causes:
+        cells = (text(cause.label), text(cause.share or "–"), words.change(cause.effect, gap.gap), text(cause.note))
+        lines.append(f"| {' | '.join(cells)} |")
+    row = next((row for row in report.rows if row.id == gap.row), None)
+    name = row.label if row else gap.row
+    body = "\n".join(lines) if gap.causes else "No candidate cause was measured."
+    return folded(f"Gap of {name}: {gap.sentence or 'unexplained'}", body)
+
+
+def effects_table(effects: Sequence[tree.Effect]) -> str:
+    """The effects on the first metric; report.html has them all."""
+    lines = ["| removed | effect | interval | the paper says |", "|---|--:|---|---|"]
+    for effect in (one for one in effects if one.metric == effects[0].metric):
+        like = max(map(abs, effect.interval or (effect.mean or 0.0,)))
+        bounds = ", ".join(words.change(end, like) for end in effect.interval) if effect.interval else "–"
+        cells = (text(effect.name), words.change(effect.mean, like), bounds, text(effect.says or "silent"))
+        lines.append(f"| {' | '.join(cells)} |")
+    return folded(f"Ablations: change in {words.metric(effects[0].metric)}", "\n".join(lines))
+
+
+def rates_sentence(rates: tree.RateStudy) -> str:
+    assert rates.usable is not None
+    low, high = map(significant, rates.usable)
+    inside = "" if rates.paper is None else f"; the paper uses {significant(rates.paper)}"
+    learn = f"Only the learning rate {low} learns" if low == high else f"Learning rates from {low} to {high} learn"
+    return " ".join(filter(None, (f"{learn}{inside}.", words.length_of_sweep(rates))))
+
+
+def phases_table(report: tree.Report) -> str:
+    lines = ["| phase | checks | time | |", "|---|---|--:|---|"]
+    for phase in report.phases:
+        counts = f"{phase.count('passed')} of {phase.count()} passed"
+        lines.append(f"| {phase.name} | {counts} | {duration(phase.seconds)} | {text(phase.summary)} |")
+    return folded(words.gates_sentence(report), "\n".join(lines))
+
+
+def repeat(commands: Sequence[tree.Command]) -> str:
+    fence = code("\n".join(f"# {one.gives}\n{one.command}" for one in commands[:FIRST_COMMANDS]))
+    more = len(commands) - FIRST_COMMANDS
+    if more > 0:
+        fence += f"\n\n{plural(more, 'further command')} in report.html and report.json."
+    return folded("How to repeat", fence)
 
 
 def finals_table(report: tree.Report) -> str:
