@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests import wheel
 from tests.own_paper import DATA, MODEL
-
-TREE = Path(__file__).resolve().parent.parent
-CODE = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); import repro; assert sys.path[0] in repro.__file__; "
-    "from repro.commands import main; sys.exit(main(sys.argv[1:]))"
-)
 
 
 @pytest.mark.slow
 def test_new_run_and_session_from_the_wheel(tmp_path: Path) -> None:
-    wheels, site, empty = tmp_path / "wheels", tmp_path / "site", tmp_path / "empty"
+    site, empty = wheel.unpacked(tmp_path / "wheel"), tmp_path / "empty"
     empty.mkdir()
-    build = [sys.executable, "-m", "pip", "wheel", str(TREE), "--no-deps", "--no-build-isolation", "-w", str(wheels)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = wheels.glob("repro-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-    def repro(*words: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, "-c", CODE, str(site), *words], capture_output=True, text=True, cwd=empty, env=environment
-        )
-        return done.returncode, done.stdout + done.stderr
+    repro = partial(wheel.repro, site, empty)
 
     assert repro("new", "mine", "--yes", "--title", "Mine")[0] == 0
     (empty / "config.yaml").write_text("not: [ours")

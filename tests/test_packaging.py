@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import wheel
 
 TREE = Path(__file__).resolve().parent.parent
 #: Distributions whose modules have another name.
@@ -61,7 +60,7 @@ def test_the_licence_is_there_in_full() -> None:
     assert "Version 2.0, January 2004" in text and "9. Accepting Warranty" in text and "APPENDIX" in text
 
 
-def test_every_module_and_config_opens_with_what_it_is() -> None:
+def test_every_config_opens_with_what_it_is() -> None:
     for path in sorted((TREE / "conf").rglob("*.yaml")):
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @package")]
         assert lines and lines[0].startswith("# "), f"{path} has no first line that says what it is"
@@ -69,16 +68,11 @@ def test_every_module_and_config_opens_with_what_it_is() -> None:
 
 @pytest.mark.slow
 def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
-    wheels, site, empty = tmp_path / "wheels", tmp_path / "site", tmp_path / "empty"
+    site, empty = wheel.unpacked(tmp_path / "wheel"), tmp_path / "empty"
     empty.mkdir()
-    build = [sys.executable, "-m", "pip", "wheel", str(TREE), "--no-deps", "--no-build-isolation", "-w", str(wheels)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = wheels.glob("repro-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        inside = set(archive.namelist())
-        (scripts,) = (name for name in inside if name.endswith("entry_points.txt"))
-        assert "repro = repro.commands:main" in archive.read(scripts).decode()
-        archive.extractall(site)
+    inside = {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()}
+    (scripts,) = site.glob("repro-*.dist-info/entry_points.txt")
+    assert "repro = repro.commands:main" in scripts.read_text(encoding="utf-8")
     for folder in ("conf", "reference_numbers"):
         for path in (TREE / folder).rglob("*.yaml"):
             assert f"repro/{path.relative_to(TREE)}" in inside
@@ -88,20 +82,11 @@ def test_a_wheel_works_from_an_empty_folder(tmp_path: Path) -> None:
         if path.suffix not in (".pyc", "") and path.is_file():
             assert str(path.relative_to(TREE)) in inside  # questions, styles and other data beside the code
 
-    # only the extracted wheel, not the tree, may answer; its dependencies come from this environment
-    code = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); import repro; "
-        "from repro.commands import main; print(repro.__file__, file=sys.stderr); sys.exit(main(sys.argv[1:]))"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    for words, said in (
+    for words, says in (
         (["--help"], "exit codes"),
         (["list"], "Attention Is All You Need"),
         (["run", "paper=transformer", "--cfg", "job"], "repro.papers.transformer"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(site), *words], capture_output=True, text=True, cwd=empty, env=environment
-        )
-        assert done.returncode == 0, done.stderr
-        assert said in done.stdout and str(site) in done.stderr
+        code, said = wheel.repro(site, empty, *words)
+        assert code == 0 and says in said, said
     assert not list(empty.iterdir())

@@ -144,7 +144,7 @@ def test_a_step_that_is_not_written_is_to_do(folder: Path, terminal: Terminal) -
 
 
 @pytest.mark.slow
-def test_the_answer_is_faster_than_a_cold_check(folder: Path, terminal: Terminal, capsys) -> None:
+def test_how_much_faster_than_a_cold_check_is_printed(folder: Path, terminal: Terminal, capsys) -> None:
     """Prints the ratio; machines differ and are shared, so no time is asserted."""
     terminal.until("every step holds")
     loss = folder / "waves/loss.py"
