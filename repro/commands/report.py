@@ -63,7 +63,10 @@ def main(words: list[str]) -> ExitCode:
     try:
         explain(folder)
         build(folder.root)
-    except RunFolderError as fault:  # another person's run may be read all the same
+    except RunFolderError as fault:
+        if not fault.message.startswith("Cannot write"):
+            raise
+        # another person's run may be read all the same
         print(printable(f"Not rebuilt: {fault.message}", sys.stderr), file=sys.stderr)
     if arguments.json:
         print(mask_text(json_report.render(collect(folder.root))))

@@ -24,7 +24,7 @@ from repro.commands.progress import mark_explained, progress
 from repro.commands.words import MARKS, ago, printable
 from repro.configuration.folders import options
 from repro.configuration.secrets import mask_text
-from repro.errors import ConfigError, ExitCode
+from repro.errors import ConfigError, ExitCode, RunFolderError
 from repro.findings import Gate
 from repro.phases import ORDER
 from repro.tracking.files import read_json
@@ -67,8 +67,7 @@ def main(words: list[str]) -> ExitCode:
         for path in mark_explained(folders[0], arguments.explained):
             print(printable(f"{path}: explained as it is now"))
     if arguments.json:
-        papers = {paper: progress(runs) for paper, runs in by_paper(folders).items()}
-        print(mask_text(json.dumps({"runs": [describe(folder) for folder in folders], "papers": papers}, indent=2)))
+        print(mask_text(json.dumps(as_json(folders), indent=2)))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         paper = given.get("paper", "")
@@ -89,6 +88,24 @@ def nothing(runs_folder: Path, paper: str) -> str:
     if not paper:
         return f"No run yet {where}. Start one: python -m repro run paper=<name> (python -m repro list)"
     return f"No run of {paper} yet {where}. Start one: python -m repro run paper={paper}"
+
+
+def as_json(folders: list[RunFolder]) -> dict[str, Any]:
+    """Every run, and how far each paper is; a run with a damaged file has `fault` in place of what cannot be read."""
+    runs: list[dict[str, Any]] = []
+    papers: dict[str, Any] = {}
+    for folder in folders:
+        try:
+            runs.append(describe(folder))
+        except RunFolderError as fault:
+            known = {"paper": folder.paper, "run": folder.run_id, "folder": str(folder.root)}
+            runs.append({**known, "fault": str(fault)})
+    for paper, of_paper in by_paper(folders).items():
+        try:
+            papers[paper] = progress(of_paper)
+        except RunFolderError as fault:
+            papers[paper] = {"fault": str(fault)}
+    return {"runs": runs, "papers": papers}
 
 
 def describe(folder: RunFolder) -> dict[str, Any]:
@@ -175,18 +192,29 @@ def as_text(folders: list[RunFolder], whole: bool = False, width: int | None = N
     margin = max(map(len, runs)) + 2
     lines: list[str] = []
     for paper, (latest, *older) in sorted(runs.items()):
-        run = describe(latest)
-        counted = [f"{len(older)} older"] if older else []
-        first = f"{paper:<{margin}}" + "   ".join([*about(run, latest), *counted])
-        if width is not None and len(first) > width:
-            room = max(width, margin + 20)
-            first = textwrap.fill(first, room, subsequent_indent=" " * margin, break_on_hyphens=False)
-        further = [*below(run), *progress_lines(progress(runs[paper]), paper, whole)]
-        if whole:
-            further += [f"older: {'   '.join(about(describe(one), one))}" for one in older[:MOST_OLDER]]
-            further += [f"older: {len(older) - MOST_OLDER} more in {latest.root.parent}"] * (len(older) > MOST_OLDER)
-        lines += [first, *(" " * margin + text for text in further)]
+        try:
+            lines += of_paper(paper, latest, older, margin, whole, width)
+        except RunFolderError as fault:  # one damaged file does not hide the other papers
+            first, *rest = str(fault).splitlines()
+            lines += [f"{paper:<{margin}}{first}", *(" " * margin + line for line in rest)]
     return "\n".join(lines)
+
+
+def of_paper(
+    paper: str, latest: RunFolder, older: list[RunFolder], margin: int, whole: bool, width: int | None
+) -> list[str]:
+    """The lines of one paper, below its name in a column of `margin` characters."""
+    run = describe(latest)
+    counted = [f"{len(older)} older"] if older else []
+    first = f"{paper:<{margin}}" + "   ".join([*about(run, latest), *counted])
+    if width is not None and len(first) > width:
+        room = max(width, margin + 20)
+        first = textwrap.fill(first, room, subsequent_indent=" " * margin, break_on_hyphens=False)
+    further = [*below(run), *progress_lines(progress([latest, *older]), paper, whole)]
+    if whole:
+        further += [f"older: {'   '.join(about(describe(one), one))}" for one in older[:MOST_OLDER]]
+        further += [f"older: {len(older) - MOST_OLDER} more in {latest.root.parent}"] * (len(older) > MOST_OLDER)
+    return [first, *(" " * margin + text for text in further)]
 
 
 def about(run: Mapping[str, Any], folder: RunFolder) -> list[str]:

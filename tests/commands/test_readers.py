@@ -205,6 +205,20 @@ def test_a_run_that_cannot_be_written_is_read_all_the_same(folder: Path, capsys:
     assert json.loads(capsys.readouterr().out)["header"]["run"] == run.run_id
 
 
+def test_a_damaged_file_hides_no_other_paper(folder: Path, capsys: Captured) -> None:
+    (a_run(folder / "runs", "broken").root / "verdict.json").write_text("{")
+    a_run(folder / "runs")
+    assert main(["status"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "broken  runs/broken/aaaaaaaaaaaa/verdict.json line 1 is not JSON: " + out[0].rpartition(": ")[2]
+    assert any(line.startswith("mine    analysis to do") for line in out)
+    assert main(["status", "--json"]) == 0
+    told = {run["paper"]: run for run in json.loads(capsys.readouterr().out)["runs"]}
+    assert "is not JSON" in told["broken"]["fault"] and told["mine"]["gates"] == {}
+    assert main(["report", "paper=broken"]) == 2
+    assert capsys.readouterr().err.count("is not JSON") == 1
+
+
 def test_report_of_a_paper_without_a_run_says_how_to_start_one(folder: Path, capsys: Captured) -> None:
     a_run(folder / "runs", run="badbadbadbad")
     assert main(["report", "paper=bad"]) == 2  # a paper is named, not the beginning of a run's id
