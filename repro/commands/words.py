@@ -82,6 +82,8 @@ def finding_lines(evidence: Evidence) -> list[str]:
     for finding in evidence.findings:
         if finding.outcome is Outcome.WARNED:
             lines.append(f"   ! {finding.component}/{finding.check}: {finding.summary}")
+            if "python -m repro" in finding.observed:  # what would tell more
+                lines.append(f"     {finding.observed}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,7 +35,8 @@ def run(context: PhaseContext) -> Evidence:
         findings.append(skipped("learning_rate", missing))
     elif rates.get("trials"):
         record = learning_rates(context)
-        findings.append(learning_rate_finding(record, memorised(context)))
+        command = shlex.join(["sweep", "learning_rate", f"paper={context.paper.name}", *context.folder.typed])
+        findings.append(learning_rate_finding(record, memorised(context), f"python -m repro {command}"))
         data["learning_rate"] = {key: record.get(key) for key in ("usable", "paper_value", "paper_inside", "best_rate")}
         parts.append(str(record.get("summary", "")))
     if parts_left_out.get("names") and missing:
@@ -96,10 +98,13 @@ def memorised(context: PhaseContext) -> bool:
     return any(f.check == "overfit_one_batch" and f.outcome is Outcome.PASSED for f in findings)
 
 
-def learning_rate_finding(record: Mapping[str, Any], memorised: bool = False) -> Finding:
+def learning_rate_finding(
+    record: Mapping[str, Any], memorised: bool = False, command: str = "python -m repro sweep learning_rate"
+) -> Finding:
     """A model that learns at no rate is broken; a paper's rate outside the usable range is said, and fails nothing.
 
-    Of a model that has `memorised` a batch, trials in which nothing falls clearly were too short.
+    Of a model that has `memorised` a batch, trials in which nothing falls clearly were too short. `command` sweeps
+    anew, which with longer trials is a study of its own beside this run; a longer gate would be another run.
     """
     usable, inside = record.get("usable"), record.get("paper_inside")
     errors = [f"trial {trial['number']}: {trial['error']}" for trial in record["trials"] if trial["state"] == "failed"]
@@ -115,8 +120,8 @@ def learning_rate_finding(record: Mapping[str, Any], memorised: bool = False) ->
     if usable is None and memorised:
         return Finding(
             outcome=Outcome.WARNED,
-            observed="no trial shows a clear fall, though a batch is memorised: more updates a trial would tell"
-            " (gauntlet.learning_rate.updates)",
+            observed="no trial shows a clear fall, though a batch is memorised: more updates a trial would tell:"
+            f" {command} sweep.updates={10 * int(record.get('updates') or 100)}",
             **common,
         )
     if usable is None and record.get("needed_updates"):
@@ -124,7 +129,7 @@ def learning_rate_finding(record: Mapping[str, Any], memorised: bool = False) ->
             outcome=Outcome.WARNED,
             observed="the loss of an update varies by more than it could fall; trials of about"
             f" {record['needed_updates']:,} updates would tell:"
-            f" gauntlet.learning_rate.updates={record['needed_updates']}",
+            f" {command} sweep.updates={record['needed_updates']}",
             **common,
         )
     blown = [str(trial["error"]) for trial in record["trials"] if trial["state"] == "diverged"]

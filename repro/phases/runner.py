@@ -53,6 +53,7 @@ def run_phases(composed: Composed, *, command: str, only: list[str] | None = Non
         stack.enter_context(folder.lock())
         context = PhaseContext(composed, paper, folder, display, table=read_table(paper), stack=stack)
         gate_open = True
+        names = those_of_one_check(names, context)
         for name in names:
             evidence = run_phase(name, context)
             context.evidence[name] = evidence
@@ -73,6 +74,25 @@ def chosen_phases(settings: dict[str, Any], only: list[str] | None) -> list[str]
     if unknown:
         raise ConfigError(f"phases: got {', '.join(map(str, unknown))}; known are {', '.join(phases.ORDER)}")
     return [name for name in phases.ORDER if name in wanted and (only is None or name in only)]
+
+
+def those_of_one_check(names: list[str], context: PhaseContext) -> list[str]:
+    """With check.only=…, the phases that it gates: no other is run, and none seems to have passed. Else all of them."""
+    from repro.phases.gate import planned_checks
+    from repro.phases.systems import distinct
+
+    only = (context.settings.get("check") or {}).get("only")
+    if not only:
+        return names
+    found = [
+        name for name in names if any(planned_checks(name, context, paper) for _, paper in distinct(name, context))
+    ]
+    if not found:
+        raise ConfigError(
+            f"check.only: {only} gates no phase of {context.paper.name} among {', '.join(names)}.",
+            "A check that the paper's kind does not plan is declared under `properties:` of its config.",
+        )
+    return found
 
 
 def run_phase(name: str, context: PhaseContext) -> Evidence:

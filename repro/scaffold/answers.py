@@ -143,10 +143,16 @@ def guard_of(
 ) -> str:
     """The check or the question that would notice; a name without blanks, or none."""
     while True:
-        guard = read("  what would notice, a check (? lists them) or the id of a question: ")
+        guard = read("  what would notice, a check (? lists them, ?word explains some) or the id of a question: ")
         if guard == "?":
-            for name, what in decides().items():
+            say(f"    {', '.join(checks)}")
+        elif guard.startswith("?"):
+            word = guard[1:].strip().lower()
+            found = {name: what for name, what in decides().items() if word in f"{name} {what}".lower()}
+            for name, what in found.items():
                 say(f"    {name}: {what}")
+            if not found:
+                say(f"    No check speaks of {word!r}.")
         elif len(guard.split()) > 1:
             say(f"    {guard!r} has blanks: give the question an id, such as masks-by-hand; you write it later.")
         else:
@@ -156,6 +162,13 @@ def guard_of(
         near = f"; the nearest check is {close[0]}" if close else ""
         say(f"    {guard} is none of the checks{near}: a question of that id will be asked for.")
     return guard
+
+
+def wanted(key: str, prompt: str, read: Callable[[str], str], say: Callable[[str], None]) -> str:
+    """One part of a reported number, asked for until it can be one; "" where it is left empty."""
+    while (value := read(prompt)) and (fault := wrong_number(key, value)):
+        say(f"    {fault}.")
+    return value
 
 
 def numbers(read: Callable[[str], str], say: Callable[[str], None]) -> list[dict[str, str]]:
@@ -172,10 +185,10 @@ def numbers(read: Callable[[str], str], say: Callable[[str], None]) -> list[dict
     while True:
         record: dict[str, str] = {}
         for key, prompt in prompts.items():
-            while fault := wrong_number(key, value := read(prompt)):
-                if not value:
-                    break
-                say(f"    {fault}.")
+            value = wanted(key, prompt, read, say)
+            if not value and record:
+                say("    A number is kept with all of these; Enter again leaves it out.")
+                value = wanted(key, prompt, read, say)
             if not value:
                 break
             record[key] = value

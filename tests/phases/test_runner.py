@@ -257,3 +257,11 @@ def test_a_broken_training_leaves_the_recorded_course_and_is_told_while_it_train
     out = capsys.readouterr().out
     assert "off course at step 100: rmse on validation" in out and "1 recorded curve: 1 is left." in out
     assert out.index("off course at step 100") < out.index("reproduction  6 seeds"), "told only at the end"
+
+
+def test_a_single_check_runs_in_its_own_phase_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "check.only=initialisation", *RUN]) == 0
+    out = capsys.readouterr().out
+    assert " ✓ model " in out and " ✓ data " not in out and " ✓ loss " not in out
+    assert main(["check", "check.only=gae_oracle_agrees", *RUN]) == 2
+    assert "gates no phase of waves" in capsys.readouterr().err

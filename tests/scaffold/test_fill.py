@@ -120,21 +120,25 @@ def asked(*lines: str) -> tuple[Answers, list[str]]:
 
 def test_what_is_asked_in_a_terminal() -> None:
     about = ["A Title", "Nature 323", "arXiv:1234.56789", "", "beam search", "", *["the part"] * 5]
-    tricky = ["masks", "section 3", "?", "by hand, on paper", "causal", ""]
-    number = ["accuracy", "ninety", "94", "Table 1", "up", "higher", "1", "one run", ""]
+    tricky = ["masks", "section 3", "?", "?Future", "?loss", "by hand, on paper", "causal", ""]
+    number = ["accuracy", "ninety", "94", "Table 1", "up", "higher", "1", "", "one run", ""]
     answers, said = asked(*about, *tricky, *number, "one GPU")
     assert (answers.title, answers.core_algorithm, answers.stripped_away) == ("A Title", "", ["beam search"])
     assert answers.arxiv == "1234.56789" and any("'Nature 323' is no arXiv id" in line for line in said)
     assert answers.tricky == [{"part": "masks", "hidden_in": "section 3", "guard": "causal"}]
-    assert any("causal: Decides whether" in line for line in said)
+    listed, explained = said.index("    causal"), said.index("    causal: Decides whether the future is hidden.")
+    assert listed < explained < said.index("    No check speaks of 'loss'.")
     assert any("'by hand, on paper' has blanks" in line for line in said)
     assert answers.numbers == [number_of(NUMBER.replace("94.10", "94").replace(", row small", "").replace("0.5", "1"))]
     assert any("value is 'ninety'" in line for line in said) and any("direction is 'up'" in line for line in said)
+    assert sum("Enter again leaves it out" in line for line in said) == 1
     assert answers.compute == "one GPU"
 
 
 def test_what_is_known_by_half_is_kept_where_the_gate_asks_for_the_rest() -> None:
-    answers, said = asked("", "", "", "", *[""] * 5, "masks", "", "", "biases", "", "causl", "", "accuracy", "", "", "")
+    answers, said = asked(
+        "", "", "", "", *[""] * 5, "masks", "", "", "biases", "", "causl", "", "accuracy", "", "", "", ""
+    )
     assert answers.tricky == [
         {"part": "masks", "hidden_in": "", "guard": ""},
         {"part": "biases", "hidden_in": "", "guard": "causl"},

@@ -101,7 +101,7 @@ def test_trials_that_could_not_show_a_fall_say_how_long_they_must_be() -> None:
     assert found["needed_updates"] is None and found["summary"].startswith("no rate makes")
     record = {**conclusion(noisy, 1e-3), "trials": [{"number": 0, "state": "complete", "error": None}]}
     finding = learning_rate_finding(record)
-    assert finding.outcome is Outcome.WARNED and "gauntlet.learning_rate.updates=960" in finding.observed
+    assert finding.outcome is Outcome.WARNED and "sweep learning_rate sweep.updates=960" in finding.observed
 
 
 def test_a_loss_that_is_lost_at_every_rate_is_no_matter_of_the_rate() -> None:
