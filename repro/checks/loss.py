@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from repro.checks import tolerance
@@ -255,10 +256,7 @@ def judge_alignment(
     bench: Bench, pair: Classification, gradient: Tensor, batch: Tensors, where: dict[str, str]
 ) -> Finding:
     targets = batch[pair.targets]
-    real = targets != pair.padding if pair.padding is not None else torch.ones_like(targets, dtype=torch.bool)
-    for mask in split_masks(bench)[:1]:  # of splits by mask, only the places of the training mask count
-        if mask in batch and batch[mask].shape == real.shape:
-            real = real & batch[mask].bool()
+    real = counted_places(bench, pair, batch)
     size = gradient.abs().amax(dim=-1)
     fields: dict[str, Any] = {
         "expected": f"d total / d {pair.logits} is negative at the target, ≥ 0 elsewhere, and 0 at padding",
@@ -355,11 +353,27 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
             "location": component_location(bench, "model"),
         }
         sums = rows.sum(dim=-1)
+        axis, kind = normalised_axis(rows)
+        if axis not in (None, rows.dim() - 1):
+            over = bench.paper.tensors[name].axes[axis]
+            findings.append(
+                failed(
+                    f"{name} are {kind} over {over}, not over {bench.paper.tensors[name].axes[-1]}",
+                    observed=f"they sum to 1 along {over}",
+                    threshold="1e-4",
+                    likely=(f"softmax over the wrong axis: {over} instead of the last",),
+                    **fields,
+                )
+            )
+            continue
         if float(rows.min()) >= 0 and float((sums - 1).abs().max()) < 1e-4:
             findings.append(
                 failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields)
             )
         elif float(rows.max()) <= 1e-6 and float(rows.logsumexp(-1).abs().max()) < 1e-4:
+            if twice := normalised_twice(bench, name):
+                findings.append(failed("the loss normalises probabilities once more", **{**fields, **twice}))
+                continue
             findings.append(
                 warned(
                     f"{name} are log-probabilities already: harmless for a cross entropy",
@@ -367,6 +381,8 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
                     **fields,
                 )
             )
+        elif cut := cut_at_zero(bench, name, rows):
+            findings.append(failed(f"{name} are cut off at 0", **{**fields, **cut}))
         else:
             findings.append(
                 passed(
@@ -376,6 +392,72 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
                 )
             )
     return findings
+
+
+def cut_at_zero(bench: Bench, name: str, rows: Tensor) -> dict[str, Any]:
+    """What to say of scores of a plain cross entropy that are never negative and often exactly 0; {} if not."""
+    zeros = float((rows == 0).double().mean())
+    if float(rows.min()) < 0 or not bool(rows.any()) or rows.numel() < 30 or zeros < 0.1:
+        return {}
+    batch, outputs = outputs_for_loss(bench)
+    scores = 2 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(10), dtype=torch.float64)
+    for pair in (c for c in classifications(bench) if c.logits == name and c.term == "total"):
+        real = counted_places(bench, pair, batch)
+        seen = float(bench.call_loss({**batch, **outputs, name: scores})["total"].detach())
+        values = functional.cross_entropy(
+            scores[real], batch[pair.targets][real], reduction="none", label_smoothing=pair.smoothing or 0.0
+        )
+        if any(abs(seen - float(v)) <= tolerance.other_order(v) for v in (values.mean(), values.sum())):
+            return {
+                "observed": f"none of {rows.numel()} is negative, {zeros:.0%} are exactly 0",
+                "threshold": "a tenth at 0, of a loss that is the plain cross entropy of scores of any sign",
+                "likely": ("an activation after the last layer: relu on the scores",),
+            }
+    return {}
+
+
+def normalised_axis(value: Tensor) -> tuple[int | None, str]:
+    """(the axis along which they sum to 1, "probabilities" or "log-probabilities"); (None, "") if there is none."""
+    for axis in reversed(range(value.dim())):
+        if value.shape[axis] > 1 and float(value.min()) >= 0 and float((value.sum(axis) - 1).abs().max()) < 1e-4:
+            return axis, "probabilities"
+        if value.shape[axis] > 1 and float(value.max()) <= 1e-6 and float(value.logsumexp(axis).abs().max()) < 1e-4:
+            return axis, "log-probabilities"
+    return None, ""
+
+
+def normalised_twice(bench: Bench, name: str) -> dict[str, Any]:
+    """What to say where a loss of log-probabilities takes their exponentials for scores of a cross entropy; {} if not.
+
+    Decided on random ones, by the very value that this mistake gives.
+    """
+    batch, outputs = outputs_for_loss(bench)
+    scores = 2 * torch.randn(outputs[name].shape, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    for pair in (c for c in classifications(bench) if c.logits == name and c.term == "total"):
+        real = counted_places(bench, pair, batch)
+        seen = float(bench.call_loss({**batch, **outputs, name: scores.log_softmax(-1)})["total"].detach())
+        values = functional.cross_entropy(scores.softmax(-1)[real], batch[pair.targets][real], reduction="none")
+        for wrong in (float(values.mean()), float(values.sum())):
+            if abs(seen - wrong) <= tolerance.other_order(torch.tensor(wrong)):
+                return {
+                    "component": "loss",
+                    "expected": f"- {name} at the target",
+                    "observed": f"{seen:.6g}: exactly the cross entropy of exp({name}) taken for scores",
+                    "threshold": tolerance.why_other_order(),
+                    "likely": ("softmax applied twice: cross_entropy normalises probabilities that are normalised",),
+                    "location": component_location(bench, "loss"),
+                }
+    return {}
+
+
+def counted_places(bench: Bench, pair: Classification, batch: Tensors) -> Tensor:
+    """Where targets are to count: not at padding, and of splits by mask only where the training mask is true."""
+    targets = batch[pair.targets]
+    real = targets != pair.padding if pair.padding is not None else torch.ones_like(targets, dtype=torch.bool)
+    for mask in split_masks(bench)[:1]:
+        if mask in batch and batch[mask].shape == real.shape:
+            real = real & batch[mask].bool()
+    return real
 
 
 @check(phase="loss", family="initial value", component="loss")

@@ -277,6 +277,7 @@ def parameter_count(
     likely += [
         "layers kept in a plain Python list" if surplus < 0 else tied,
         "a layer missing or doubled" if surplus < 0 else "a layer doubled",
+        *(["a parameter of another shape, such as one position for all places"] if surplus < 0 else []),
         *(["a projection shortcut where the paper has the identity"] if surplus > 0 and convolves else []),
         "frozen flag left on (requires_grad False)" if surplus < 0 else "biases where the paper has none",
     ]

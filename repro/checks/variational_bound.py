@@ -121,6 +121,47 @@ def variational_bound(
     return [bound.balance(divergence, *likelihood)]
 
 
+@check(phase="model", family="gradient", component="model")
+def code_reaches_decoder(bench: Bench) -> Finding:
+    """Decides whether the reconstruction sends gradient to the mean and the log variance that it is sampled from.
+
+    The outputs are found by the names and axes of what the loss takes, as `variational_bound` finds them.
+    Broken: the encoder learns from the divergence alone.
+    Likely: the code is detached before the decoder | it is sampled under no_grad (sample instead of rsample)
+    """
+    if isinstance(bench.loss(), dict):
+        return not_run("several losses: which outputs each takes is the paper's own `update`")
+    roles = roles_of(bench, dict.fromkeys(("mean", "log_variance", "reconstruction", "data"), "") | {"weight": None})
+    if isinstance(roles, str):
+        return not_run(roles)
+    model = bench.model()
+    batch = bench.with_noise(bench.synthetic(6))
+    outputs = bench.forward(model, batch)
+    names = (roles.mean, roles.log_variance)
+    made = outputs[roles.reconstruction]
+    fields: dict[str, Any] = {
+        "component": roles.reconstruction,
+        "expected": f"d {roles.reconstruction} / d {roles.mean} and / d {roles.log_variance} are not 0",
+        "threshold": "exactly zero: no path in the graph",
+        "location": component_location(bench, "model"),
+    }
+    if not all(outputs[name].requires_grad for name in names):
+        return not_run(f"{' and '.join(names)} come without a graph")
+    slopes = (
+        torch.autograd.grad(made.pow(2).sum(), [outputs[name] for name in names], allow_unused=True)
+        if made.requires_grad
+        else (None, None)
+    )
+    cut = [name for name, slope in zip(names, slopes, strict=True) if slope is None or not bool(slope.any())]
+    if len(cut) == 2:
+        return failed("the reconstruction does not train the encoder", observed="no gradient reaches either", **fields)
+    if cut == [roles.log_variance]:
+        return failed(
+            "the reconstruction does not train the spread of the code", observed=f"none at {cut[0]}", **fields
+        )
+    return passed("the reconstruction trains the encoder", observed="gradient at both", **fields)
+
+
 class Bound:
     """The loss of one batch as a function of the tensors in the four roles."""
 
@@ -209,6 +250,7 @@ class Bound:
             ("bernoulli", lambda r: r, lambda r: bernoulli(r, x), True),
             ("bernoulli of probabilities", torch.sigmoid, lambda r: bernoulli(r, x), True),
             ("sigmoid twice", lambda r: r, lambda r: bernoulli(torch.sigmoid(r), x), True),
+            ("exchanged", lambda r: r, lambda r: bernoulli(x, r), True),
             ("squared error", lambda r: r, lambda r: 0.5 * ((r - x) ** 2).flatten(1).sum(1).mean(), False),
             ("absolute error", lambda r: r, lambda r: (r - x).abs().flatten(1).sum(1).mean(), False),
         ]
@@ -230,7 +272,16 @@ class Bound:
         return not_run("the reconstruction term is neither a Bernoulli likelihood nor a squared or absolute error")
 
     def judged_kind(self, slope: float, kind: str) -> tuple[float, str] | Finding:
-        """The term as it was found, unless scores and probabilities are mixed up."""
+        """The term as it was found, unless scores, probabilities and data are mixed up."""
+        if kind == "exchanged":
+            return failed(
+                "the reconstruction term takes the data for scores, and the scores for data",
+                expected=f"- log p({self.roles.data}) of scores {self.roles.reconstruction}",
+                observed=f"the same with the two exchanged: it falls without end along {self.roles.reconstruction}",
+                threshold=f"{AGREE:g} relative",
+                likely=("scores and data are exchanged where the likelihood is called",),
+                **self.where,
+            )
         scores = self.outputs[self.roles.reconstruction]
         already = kind == "bernoulli" and bool((scores >= 0).all() and (scores <= 1).all())
         if kind != "sigmoid twice" and not already:

@@ -49,6 +49,43 @@ def gae(
     return result
 
 
+def td_target(rewards: Array, terminated: Flags, next_values: Array, gamma: float) -> Array:
+    """r + gamma V(s') where the episode goes on, r where it terminated (Sutton and Barto 2018, equation 6.3; with the
+    largest value of the actions of s' it is that of DQN, Mnih et al. 2015, algorithm 1).
+
+    Standard signature of the piece `td_target`: rewards, terminated, next_values [N], gamma. Flags are 1.0 or 0.0 and
+    belong to the step of their row; a step that a time limit cut off has none. Returns [N].
+    """
+    return np.array([r if over else r + gamma * v for r, over, v in zip(rewards, terminated, next_values, strict=True)])
+
+
+def td_target_as_mistaken(rewards: Array, terminated: Flags, next_values: Array, gamma: float) -> dict[str, Array]:
+    """Results of the mistakes that `TD_TARGET_MISTAKES` names."""
+    over = terminated.astype(np.float64)
+    return {
+        "flag ignored": rewards + gamma * next_values,
+        "flag inverted": rewards + gamma * over * next_values,
+        "no discount": rewards + (1 - over) * next_values,
+        "reward too": (1 - over) * (rewards + gamma * next_values),
+        "reward discounted": gamma * (rewards + (1 - over) * next_values),
+        "no reward": gamma * (1 - over) * next_values,
+        "flag of the step before": rewards + gamma * (1 - np.roll(over, 1)) * next_values,
+        "flag of the next step": rewards + gamma * (1 - np.roll(over, -1)) * next_values,
+    }
+
+
+TD_TARGET_MISTAKES = {
+    "flag ignored": "what follows the end of an episode counts (1 - done is missing)",
+    "flag inverted": "the flag is read the other way round (done for 1 - done)",
+    "no discount": "the discount is missing",
+    "reward too": "the reward of the last step is left out too",
+    "reward discounted": "the reward is discounted with the value",
+    "no reward": "the reward is missing",
+    "flag of the step before": "the flag of the step before is used",
+    "flag of the next step": "the flag of the next step is used",
+}
+
+
 def normalised(advantages: Array, correction: int = 1) -> Array:
     """(A - mean) / standard deviation over all of them (Andrychowicz et al. 2020, arXiv:2006.05990, choice C67).
 

@@ -93,3 +93,11 @@ def test_every_known_mistake_changes_the_result() -> None:
     assert set(mistaken) == set(oracle.RETURNS_MISTAKES)
     assert all(np.abs(value - oracle.returns(series, 0.8)).max() > 1e-2 for value in mistaken.values())
     assert set(oracle.normalised_as_mistaken(series)) == set(oracle.NORMALISED_MISTAKES)
+
+
+def test_the_target_of_a_value_stops_at_the_end_and_each_mistake_differs() -> None:
+    rewards, following, over = np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 30.0]), np.array([False, True, False])
+    assert np.allclose(oracle.td_target(rewards, over, following, 0.5), [6.0, 2.0, 18.0])
+    for mistake, wrong in oracle.td_target_as_mistaken(rewards, over, following, 0.5).items():
+        assert not np.allclose(wrong, [6.0, 2.0, 18.0]), mistake
+    assert oracle.td_target_as_mistaken(rewards, over, following, 0.5).keys() == oracle.TD_TARGET_MISTAKES.keys()

@@ -140,7 +140,12 @@ def written(files: str) -> list[Case]:
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
             patches = tuple(Patch(*patch) for patch in entry["patches"])
             planted = Planted(
-                patches, entry.get("phase", ""), entry.get("class", ""), entry.get("settings", {}), paper=entry["paper"]
+                patches,
+                entry.get("phase", ""),
+                entry.get("class", ""),
+                entry.get("settings", {}),
+                tuple(entry.get("components", ())),
+                paper=entry["paper"],
             )
             listed = records().get(entry["id"].split()[0])
             overrides = tuple(entry.get("overrides", ()))
@@ -258,7 +263,7 @@ def blames(planted: Planted, paper: Paper, finding: Finding) -> bool:
     named = name in known or name.startswith(stages)
     # a file that is no component itself is met through the one that calls it
     place = any(f"{one}.py" in finding.location for one in (file, component))
-    return named and (place or name in {component, *paper.pieces})
+    return named and (place or name in {component, *paper.pieces, *planted.components})
 
 
 def alarms_over_seeds(seeds: int, name: str = "transformer") -> list[tuple[str, Finding]]:

@@ -26,6 +26,14 @@ class Grid:
         return self.obs(), 1.0 if reached else -0.05, reached or over
 
 
+def discounted(rewards, gamma):
+    g, returns = 0.0, []
+    for r in rewards[::-1]:
+        g = r + gamma * g
+        returns.insert(0, g)
+    return returns
+
+
 class Episodes:
     def __init__(self, episodes=8, gamma=0.97, seed=0):
         self.episodes, self.gamma = episodes, gamma
@@ -44,11 +52,7 @@ class Episodes:
             actions.append(a)
             obs, r, done = env.step(a)
             rewards.append(r)
-        g, returns = 0.0, []
-        for r in rewards[::-1]:
-            g = r + self.gamma * g
-            returns.insert(0, g)
-        return states, actions, returns
+        return states, actions, discounted(rewards, self.gamma)
 
     def batches(self, split, model=None):
         if split != "train":
