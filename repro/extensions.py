@@ -10,6 +10,7 @@ import difflib
 import importlib
 import importlib.metadata
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -124,8 +125,6 @@ def load(settings: Mapping[str, Any]) -> None:
 
 def load_module(name: str, asked_by: str) -> None:
     """Import one module and see that it registered something."""
-    import sys
-
     if name in LOADED and name in sys.modules:
         return
     from repro.checks import registry

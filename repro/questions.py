@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -163,8 +164,6 @@ def keep_answer(paper_folder: Path, question: Question, answer: str, judged: str
 
 def wording(question: Question) -> str:
     """What an answer answers: a question that is worded anew, or whose model answer changed, is open again."""
-    import hashlib
-
     return hashlib.sha256(json.dumps([question.question, question.answer]).encode()).hexdigest()[:12]
 
 

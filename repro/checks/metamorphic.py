@@ -12,6 +12,7 @@ from torch import Tensor
 from repro.checks import tolerance
 from repro.checks.inputs import (
     component_location,
+    flat,
     forward_inputs,
     known_sizes,
     other_values,
@@ -690,8 +691,6 @@ def train_eval_differs(bench: Bench) -> Finding:
     Likely: dropout never applied (the rate is not passed on) | dropout applied with training=False | model.train() has
     no effect because layers are not registered
     """
-    from repro.checks.inputs import flat
-
     rates = {
         key: value
         for key, value in flat(bench.paper.settings.get("model") or {}).items()

@@ -26,7 +26,7 @@ from repro.checks.watch import (
     watched,
 )
 from repro.contract.bench import Bench
-from repro.contract.components import persons_errors
+from repro.contract.components import location_of, persons_errors
 from repro.findings import Finding
 from repro.oracles.optimisers import STEPS, State
 
@@ -597,8 +597,6 @@ def loss_falls(bench: Bench, *, updates: int = 20) -> Finding:
                 training.update(dict(batch))
     if min(totals[1:]) < totals[0]:
         return passed(f"total {totals[0]:.6g} → {min(totals):.6g} in {len(totals) - 1} updates of one batch")
-    from repro.contract.components import location_of
-
     return failed(
         f"the total does not fall in {len(totals) - 1} updates of one batch",
         expected=f"below {totals[0]:.9g}",

@@ -18,7 +18,7 @@ from repro.commands.help import READER, Parser
 from repro.commands.words import printable
 from repro.configuration import folders, secrets
 from repro.configuration.secrets import mask_text
-from repro.errors import ConfigError, ExitCode
+from repro.errors import ConfigError, ExitCode, ReproError
 from repro.watching.fork import Fork
 from repro.watching.saved import Stamps, changed, first_places, stamps
 from repro.watching.screen import State, lines
@@ -58,7 +58,6 @@ def warm_up(overrides: Sequence[str]) -> None:
     from repro import phases
     from repro.checks import registry
     from repro.configuration.compose import compose
-    from repro.errors import ReproError
     from repro.phases import CHECKED
     from repro.phases import folder as folder_of_phases
     from repro.watching import gates

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from repro.contract import declarations
-from repro.contract.components import build, check_arguments, locate, parameters_of
+from repro.contract.components import build, check_arguments, locate, parameters_of, persons_errors
 from repro.contract.declarations import Ablation, PropertyDeclaration, TensorDeclaration, TrickyPart
 from repro.errors import ComponentError, ConfigError, NotWrittenError
 
@@ -169,7 +171,6 @@ class Paper:
 
     def evaluate(self, model: Any, data: Any, split: str, **extra: Any) -> dict[str, float]:
         """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where taken."""
-        from repro.contract.components import persons_errors
         from repro.extensions import measured
 
         node = self.node("evaluation")
@@ -235,9 +236,6 @@ def named_parts(node: Mapping[str, Any], component: str) -> dict[str, Mapping[st
 
 def build_callable(node: Mapping[str, Any], key: str) -> Callable[..., Any]:
     """A loss: a class is built with its config; a plain function gets its config as keyword arguments."""
-    import functools
-    import inspect
-
     target = locate(node["_target_"], f"{key}._target_")
     arguments = {name: value for name, value in node.items() if not name.startswith("_")}
     if inspect.isfunction(target):

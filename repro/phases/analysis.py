@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from repro.findings import Evidence
@@ -24,8 +25,6 @@ def run(context: PhaseContext) -> Evidence:
 
 def audit_records(context: PhaseContext) -> list[dict[str, Any]]:
     """What the audit of the reference table derived, as plain records."""
-    from dataclasses import asdict
-
     from repro.reference.audit import audit
 
     if context.table is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro.findings import Outcome
 from repro.phases.measured import FromFiles, Judgeable, seeds_of
-from repro.sweeps.deviations import edited_since
+from repro.sweeps.deviations import declared, edited_since, spoken
 from repro.sweeps.effects import BASELINE, measurements
 from repro.tracking.files import plain
 from repro.tracking.run_folder import RunFolder, list_runs
@@ -219,8 +219,6 @@ class Candidates:
 
     def deviations(self, record: Record) -> Iterable[Switch]:
         """Differences from the paper that its file declares; those with `changes` can be undone."""
-        from repro.sweeps.deviations import declared, spoken
-
         named = declared(self.settings)
         for name, entry in named.items():
             if any(sibling.differs.items() == dict(entry["changes"]).items() for sibling in self.siblings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -144,8 +145,6 @@ def debug(composed: Composed, *, display: Display) -> ExitCode:
 
 def conclude(context: PhaseContext) -> tuple[Evidence, list[Trial]]:
     """The search and what it says."""
-    import time
-
     from repro.phases.gate import planned_checks
 
     start = time.perf_counter()

@@ -20,7 +20,7 @@ from typing import Any
 from repro.tracking.files import read_json, write_json
 from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import now
-from repro.verdict.sequential import plan
+from repro.verdict.sequential import chance_with_added, plan
 
 FILE = "looks.json"
 
@@ -62,8 +62,6 @@ class Looks:
         """What a reader must know of looks that were not planned; "" if all were."""
         if not self.added or not self.planned or self.planned[-1] < 2:
             return ""
-        from repro.verdict.sequential import chance_with_added
-
         planned, added = listed(self.planned), listed(self.added)
         chance = chance_with_added(tuple(look for look in self.planned if look >= 2), self.added, 1 - confidence)
         return (

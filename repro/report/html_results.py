@@ -8,7 +8,18 @@ from itertools import groupby
 
 from repro.report import strips, tree, words
 from repro.report.axes import Symmetric
-from repro.report.html_parts import Section, command, key, key_band, key_mean, key_seeds, lines, pairs, section
+from repro.report.html_parts import (
+    Section,
+    command,
+    key,
+    key_band,
+    key_mean,
+    key_seeds,
+    lines,
+    pairs,
+    plain_table,
+    section,
+)
 from repro.report.html_parts import fold as folded
 from repro.report.markup import Content, Markup, Names, fragment, tag
 from repro.report.numbers import p_value, plural
@@ -275,8 +286,6 @@ def results(report: tree.Report, names: Names) -> Section:
 
 
 def rows_context(rows: tuple[tree.Row, ...]) -> Markup:
-    from repro.report.html_parts import plain_table
-
     listed = [(row.label, row.group, row.printed, row.unit) for row in rows]
     return plain_table(("System", "Where", "Printed", "Unit"), listed, numeric=(2,))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.configuration.identity import flat
+from repro.configuration.identity import EXCLUDED, flat
 from repro.errors import ConfigError, ExitCode, ReproError
 from repro.findings import Gate
 from repro.report.collecting.trajectories import thin
@@ -221,8 +221,6 @@ def settings_of(config: Mapping[str, Any], overrides: Sequence[str]) -> list[str
 
 def scientific_overrides(typed: Any) -> list[str]:
     """Typed values that a comparable run must have too; choices of groups and bookkeeping are not among them."""
-    from repro.configuration.identity import EXCLUDED
-
     found = []
     for word in typed:
         key, equals, _ = str(word).lstrip("+").partition("=")

@@ -76,6 +76,7 @@ class Pool:
         self.happened: deque[Event] = deque()
         self.started_workers = 0
         self.start_failures = 0
+        self.stopping = False
         self.previous_handler: Any = None
 
     # the tasks
@@ -221,8 +222,6 @@ class Pool:
         except (EOFError, ConnectionResetError):
             return False
         return True
-
-    stopping = False
 
     def bury(self, worker: Worker) -> None:
         """Remove a dead worker; its task goes to the head of the queue, or fails when it has died too often."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.contract.paper import to_plain
+from repro.contract.paper import Paper, to_plain
 from repro.sweeps.tasks import Task
 from repro.sweeps.training_task import process_task
 
@@ -26,7 +26,6 @@ def plain(composed: Composed) -> dict[str, Any]:
 
 def code_folder(composed: Composed, run_folder: RunFolder, threads: int) -> Path:
     """code/<source fingerprint>/ of the paper's present sources, made the newest."""
-    from repro.contract.paper import Paper
     from repro.phases.fingerprints import source_fingerprint
     from repro.tracking.environment import environment
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
@@ -409,8 +410,6 @@ class Loop:
 
     def _found_beside(self, name: str) -> Callable[..., Any] | None:
         """The function of that name in the module of the evaluation."""
-        import sys
-
         path = self.paper.settings["evaluation"]["_target_"]
         give = getattr(sys.modules[locate(path, "evaluation._target_").__module__], name, None)
         return give if callable(give) else None

@@ -101,6 +101,15 @@ def test_printed_twice() -> None:
     assert results(("x", "41.8", fact + twice.format("41.8"))) == {"x": "agrees"}
 
 
+def test_a_derivation_that_agrees_does_not_hide_a_second_printed_number() -> None:
+    exact = "derivation: {expression: a * b, names: {a: 6, b: 7}}"
+    second = 'also_stated: [{{value: "{}", where: section 6}}]'
+    assert results(("x", "42", f"{exact}\n    {second.format('42.0')}")) == {"x": "agrees"}
+    assert results(("x", "42", f"{exact}\n    {second.format('40')}")) == {"x": "paper_inconsistent"}
+    # a derivation that contradicts is not made good by saying the same twice
+    assert results(("x", "43", f"{exact}\n    {second.format('43.0')}")) == {"x": "paper_inconsistent"}
+
+
 ids = st.text("abcdef", min_size=1, max_size=2)
 
 
