@@ -15,6 +15,8 @@ from repro.findings import UNFINISHED, Evidence, Finding, Gate, Outcome
 MARKS = {Gate.PASSED: "✓", Gate.FAILED: "✗", Gate.TO_DO: "◌", Gate.NOT_RUN: "–"}
 #: Findings that are spelled out at a gate; the report has all.
 MOST_FINDINGS = 5
+#: Columns of a phase's line that its summary needs beside the time.
+LEAST_SUMMARY = 24
 
 
 def seconds(value: float) -> str:
@@ -42,7 +44,10 @@ def phase_line(evidence: Evidence, reused: bool, width: int) -> str:
     """` ✓ model         14 checks · 0.95 M parameters      6 s`, at most `width` wide where the text allows."""
     time = "unchanged" if reused else seconds(evidence.seconds)
     head = f" {MARKS[evidence.outcome]} {evidence.phase:<13} "
-    room = max(20, width - len(head) - len(time) - 2)
+    room = width - len(head) - len(time) - 2
+    if room < LEAST_SUMMARY:  # no column for the time: it ends the text
+        text = f"{head}{evidence.summary} · {time}" if evidence.summary else f"{head}{time}"
+        return "\n".join(textwrap.wrap(text, max(width, LEAST_SUMMARY), subsequent_indent="   "))
     first, *rest = textwrap.wrap(evidence.summary, room) or [""]
     lines = [f"{head}{first:<{room}}  {time}", *(" " * len(head) + line for line in rest)]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -129,9 +130,10 @@ def debug(composed: Composed, *, display: Display) -> ExitCode:
                 return ExitCode.UNDECIDED
             named = next((f for f in evidence.findings if f.blocks and f.check not in SYMPTOMS), None)
             if named is not None:
+                again = shlex.join(["python", "-m", "repro", "debug", f"paper={paper.name}", *folder.typed])
                 display.note(
                     f"{named.component}/{named.check} names what is wrong (above), so no part was taken away.\n"
-                    f"To take parts away all the same: check.only={MEMORISES}"
+                    f"To take parts away all the same: {again} check.only={MEMORISES}"
                 )
                 return ExitCode.GATE_FAILED
         evidence, trials = conclude(context)

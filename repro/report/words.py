@@ -27,6 +27,13 @@ EXIT_CODES = {
 }
 
 
+#: The words of a verdict that is counted, where more than one row has it.
+SEVERAL = {
+    "holds": "hold",
+    "does not hold": "do not hold",
+    "exceeds the claim": "exceed the claim",
+    "differs": "differ",
+}
 #: Parts of the names of metrics that are written in capitals.
 ACRONYMS = frozenset(("auc", "bleu", "elbo", "fid", "kl", "mse", "nll", "psnr", "ssim"))
 
@@ -68,7 +75,12 @@ def verdict_counts(rows: tuple[tree.Row, ...]) -> list[tuple[str, int, str]]:
         if len(kinds) == 1
         else tree.VERDICTS
     )
-    return [(verdict, number, words.get(verdict, verdict)) for verdict, number in tree.tally(rows).items() if number]
+    return [
+        (verdict, number, SEVERAL.get(word, word) if number > 1 else word)
+        for verdict, number in tree.tally(rows).items()
+        if number
+        for word in (words.get(verdict, verdict),)
+    ]
 
 
 def counted(rows: tuple[tree.Row, ...]) -> str:

@@ -225,8 +225,9 @@ class WandbMirror:
             if not self._broken:
                 self._broken = True
                 text = str(error).strip().splitlines()
+                why = f"{type(error).__name__}{': ' + text[0].rstrip('.') if text else ''}"
                 self._say(
-                    f"W&B is left out from here on: {type(error).__name__}{': ' + text[0] if text else ''}. "
+                    f"W&B is left out from here on: {why}. "
                     "Nothing is lost; the next run mirrors what is missing (tracking.wandb=disabled leaves W&B out)."
                 )
         finally:

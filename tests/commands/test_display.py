@@ -243,3 +243,9 @@ def test_what_was_raised_is_not_repeated() -> None:
 def test_an_ascii_terminal_reads_the_signs_of_a_table() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     assert words.printable("✓ −0.10 ± 0.02 ≤ 1/√d", stream) == "+ -0.10 +/- 0.02 <= 1/sqrt d"
+
+
+def test_a_narrow_terminal_has_no_column_for_the_time() -> None:
+    line = words.phase_line(PASSED, reused=False, width=40)
+    assert line == " ✓ data          9 checks · 7 tensors\n   declared · 4 s"
+    assert max(map(len, line.splitlines())) <= 40

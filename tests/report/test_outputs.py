@@ -251,3 +251,9 @@ def test_what_was_not_run_says_what_it_would_take() -> None:
 def test_a_tolerance_has_at_most_four_digits(printed: str, paper: float, tolerance: float, says: str) -> None:
     row = tree.Row("a", "a", "match", printed=printed, paper=paper, tolerance=tolerance)
     assert words.tolerance(row) == says
+
+
+def test_counted_verdicts_agree_in_number() -> None:
+    one = measured((1.0,), kind="claim", verdict="match", id="a")
+    assert words.counted((one,)) == "1 holds"
+    assert words.counted((one, replace(one, id="b"), replace(one, id="c", verdict="not_run"))) == "2 hold, 1 not run"
