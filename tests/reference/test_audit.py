@@ -44,6 +44,16 @@ def test_rounded_inputs_widen_before_anything_is_called_a_contradiction() -> Non
     assert results(("x", "4.6e4", steps)) == {"x": "paper_inconsistent"}
 
 
+def test_every_way_in_which_the_text_gives_a_number_must_be_able_to_hold() -> None:
+    both = (
+        "derivation: {{expression: a * b, names: {{a: 6, b: 7}}}}\n"
+        "    alternatives: [{{expression: c, names: {{c: {}}}}}]"
+    )
+    assert results(("x", "42", both.format(42))) == {"x": "agrees"}
+    assert results(("x", "42", both.format(40))) == {"x": "paper_inconsistent"}
+    assert results(("x", "40", both.format(40))) == {"x": "paper_inconsistent"}
+
+
 def test_unstated_assumption_stays_open() -> None:
     more = "derivation: {expression: a * v, names: {a: 6}, assumptions: {v: {low: 1, high: 10}}}"
     assert results(("x", "42", more)) == {"x": "open"}
