@@ -262,6 +262,7 @@ class Reader:
         return None if ablation is None or expect is None else Claim(ablation, expect, against_name, printed)
 
     def assumption(self, name: str, node: Located, path: str) -> Assumption | None:
+        """What is assumed, as the paper states it (`value`) or within low … high where it does not."""
         known = ("value", "rounding", "where", "quote", "low", "high", "whole")
         entries = self.entries(node, path, known)
         if entries is None:
@@ -319,6 +320,7 @@ class Reader:
         return found
 
     def derivation(self, node: Located, path: str) -> Derivation | None:
+        """A calculation: an expression, or a formula of `derivations` of which any part may be given anew."""
         known = ("formula", "expression", "names", "let", "text", "assumptions", "sensitivities")
         entries = self.entries(node, path, known)
         if entries is None:
@@ -405,6 +407,7 @@ class Reader:
         return tuple(points)
 
     def points_file(self, node: Located, path: str) -> tuple[tuple[float, ...], ...] | None:
+        """The points of a curve from a CSV file; its faults are told at the line of the table that names it."""
         known, required = ("file", "step", "value", "tolerance", "updates", "every"), ("file", "step", "value")
         need = "a mapping with file, step and value: a CSV file beside the table and two of its columns"
         entries = self.entries(node, path, known, required, need)
@@ -429,6 +432,7 @@ class Reader:
     # records and table ---------------------------------------------------------------------------------------
 
     def record(self, id: str, node: Located, path: str) -> Record | None:
+        """One record, or None where any part of it is at fault; what its kind needs is looked at as well."""
         entries = self.entries(node, path, RECORD_KEYS, ("kind", "label", "group", "where", "confirmed"))
         if entries is None:
             return None
@@ -525,6 +529,7 @@ class Reader:
             self.complete(alternative, entries["alternatives"].line, f"{path}.alternatives[{i}]")
 
     def group(self, id: str, node: Located, path: str, records: dict[str, Record]) -> Group | None:
+        """Records that must hold for one value of an assumption, which each of their derivations has to make."""
         known = ("records", "assumption", "text")
         entries = self.entries(node, path, known, ("records", "assumption"))
         if entries is None:
@@ -601,6 +606,7 @@ class Reader:
         return Anchor(record.printed, f"{record.group}, {record.where}", id)
 
     def table(self, root: Located, name: str) -> Table | None:
+        """The whole table: derivations first, since records name them, then what refers to records."""
         entries = self.entries(root, "", TABLE_KEYS, ("paper", "records"))
         if entries is None:
             return None

@@ -188,6 +188,7 @@ class AblationStudy:
         return Measured(loss, {**result["metrics"], TRAINING_LOSS: loss})
 
     def conclude(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The effects of leaving each part out, and of adding it to none, with what the paper says of each."""
         measured = measurements(record)
         confidence = float(self.settings["reproduction"]["confidence"])
         found: list[Effect] = []

@@ -433,6 +433,7 @@ class Study:
         return record | self.conclude(record)
 
     def trial_record(self, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+        """A trial as studies/<name>.json tells it; of one that runs or ran, what its open outcome holds so far."""
         states = self.trial_state
         result: dict[str, Any] = trial.user_attrs.get("result") or {}
         outcome = self.open_trials.get(trial.number)

@@ -409,6 +409,10 @@ def comparable(record: Record, measured: Measured) -> tuple[dict[int, float], st
 def prepare_value(
     table: Table, record: Record, measured: Measured, audit: AuditResult | None, confidence: float
 ) -> Row | tuple[Callable[[int], ValueVerdict], Row]:
+    """A value: its seeds against the printed number, and against every other reading of it that the record gives.
+
+    A value whose paper contradicts itself is decided beside each of the statements, and its row stays inconsistent.
+    """
     from repro.verdict.methods import Scale
     from repro.verdict.value import decide_value
 
@@ -471,6 +475,7 @@ def paper_sd(record: Record) -> float | None:
 def prepare_claim(
     table: Table, record: Record, measured: Measured, confidence: float
 ) -> Row | tuple[Callable[[int], ValueVerdict], Row]:
+    """A claim: the metric of two ablations, paired by the seeds that both have."""
     from repro.verdict.claim import decide_claim
 
     claim = record.claim
@@ -513,6 +518,7 @@ def prepare_claim(
 def prepare_curve(
     table: Table, record: Record, measured: Measured, confidence: float
 ) -> Row | tuple[Callable[[int], CurveVerdict], Row]:
+    """A curve: the finished seeds' trajectories at the steps of the reference that all of them recorded."""
     import numpy as np
 
     from repro.verdict.curve import decide_curve

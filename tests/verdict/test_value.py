@@ -158,6 +158,10 @@ def test_verdict_follows_the_interval(values: list[float], printed: float, toler
         assert result.interval[0] >= high - 1e-6 or result.interval[1] <= low + 1e-6
         above = result.mean > printed
         assert (result.verdict is Verdict.MISMATCH_BETTER) == (above == (direction == "higher"))
+    # the p-values say the same: at a single look the claim holds whose p-value is at most 1 − confidence
+    assert (result.verdict is Verdict.MATCH) == (result.p_match <= 1 - 0.95)
+    if result.verdict is not Verdict.MATCH:
+        assert (result.verdict is not Verdict.INCONCLUSIVE) == (result.p_mismatch <= 1 - 0.95)
     # mirrored, the sides change places
     mirrored = decide_value([-value for value in values], -printed, tolerance, direction)
     swap = {Verdict.MISMATCH_WORSE: Verdict.MISMATCH_BETTER, Verdict.MISMATCH_BETTER: Verdict.MISMATCH_WORSE}

@@ -87,6 +87,7 @@ def changed(
 
 
 def gap(entry: Mapping[str, Any]) -> tree.Gap:
+    """What may explain the gap of one row, in the order of verdict.json: the likeliest first."""
     causes = tuple(
         tree.Cause(
             label=str(cause.get("label", "")),

@@ -13,6 +13,7 @@ from repro.tracking.files import read_json
 
 
 def rate_study(source: Path | None, config: Mapping[str, Any]) -> tree.RateStudy | None:
+    """The sweep over learning rates, lowest first; None where the gauntlet made none."""
     study = read_json(source / "studies" / "learning_rate.json") if source else None
     if study is None:
         return None
