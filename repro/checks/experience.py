@@ -120,7 +120,7 @@ def judge_first_states(bench: Bench) -> list[Finding]:
     one, two = given_to_gae(bench, bench.seed), given_to_gae(bench, bench.seed + 1)
     if isinstance(one, Finding) or isinstance(two, Finding):
         return []
-    value, _, terminated, truncated = one
+    value, _, terminated, truncated = one[:4]
     others = two[0]
     ended = (terminated + truncated)[:-1] > 0
     starts = np.concatenate([value[0], value[1:][ended]])

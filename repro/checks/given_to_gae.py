@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from repro.checks.acting import acted
-from repro.checks.inputs import component_location
+from repro.checks.inputs import component_location, flat
 from repro.checks.passes import needs_acting
 from repro.checks.registry import check, failed, not_run, passed
 from repro.checks.watch import seed_all
@@ -23,18 +23,56 @@ from repro.findings import Finding
 
 
 @check(phase="data", family="trace", component="data")
-def gae_is_given(bench: Bench) -> Finding:
-    """Decides whether data hand the piece `gae` the value of the state that each step reached, in order of time.
+def gae_is_given(bench: Bench) -> list[Finding]:
+    """Decides whether data hand the piece `gae` the value of the state that each step reached, in order of time, and
+    the discounts of the config.
 
     Where an episode goes on, the next value is that of the next row; after the last row it is V of the state reached.
     Broken: next values that are not those of the next row, or zero after the last one.
     Likely: no bootstrap at the end of the rollout (the last next value is 0) | rows of another order than time (N, T
-    for T, N) | the value of the next step is that of another environment
+    for T, N) | the value of the next step is that of another environment | gamma and lambda are exchanged
     """
     given = given_to_gae(bench, bench.seed)
     if isinstance(given, Finding):
-        return given
-    value, after, terminated, truncated = given
+        return [given]
+    return [judge_next_values(bench, *given[:4]), *judge_discounts(bench, *given[4:])]
+
+
+#: What configs call the discount of rewards, and the factor by which GAE forgets.
+DISCOUNTS = (("gamma", ("gamma", "discount")), ("lambda", ("lam", "lambda", "lambda_", "gae_lambda")))
+
+
+def judge_discounts(bench: Bench, *given: float) -> list[Finding]:
+    """Whether gamma and lambda are those of the config, where it has one of each."""
+    settings = bench.paper.settings
+    declared: dict[str, set[float]] = {}
+    for name, keys in DISCOUNTS:
+        parts = [flat(settings.get(part) or {}) for part in ("data", "loss", "training")]
+        numbers = [part[key] for part in parts for key in keys if key in part]
+        declared[name] = {float(one) for one in numbers if isinstance(one, (int, float))}
+    if len(given) < 2 or any(len(values) != 1 for values in declared.values()):
+        return []
+    wanted = {name: values.pop() for name, values in declared.items()}
+    got = dict(zip(wanted, given, strict=False))
+    fields: dict[str, Any] = {
+        "component": "gae",
+        "expected": ", ".join(f"{name} {value:g}" for name, value in wanted.items()) + " (the config)",
+        "observed": ", ".join(f"{name} {value:g}" for name, value in got.items()),
+        "threshold": "float32: 1e-6",
+        "location": component_location(bench, "data"),
+    }
+    wrong = [name for name, value in wanted.items() if abs(got[name] - value) > 1e-6]
+    if not wrong:
+        return [passed("gae is given the discounts of the config", **fields)]
+    swapped = got["gamma"] == wanted["lambda"] and got["lambda"] == wanted["gamma"]
+    likely = "gamma and lambda are exchanged" if swapped else "a number stands in the code where the config has a key"
+    return [failed(f"gae is given another {' and '.join(wrong)} than the config", likely=(likely,), **fields)]
+
+
+def judge_next_values(
+    bench: Bench, value: np.ndarray, after: np.ndarray, terminated: np.ndarray, truncated: np.ndarray
+) -> Finding:
+    """Whether the value after each step is that of the next row, and after the last row that of the state reached."""
     goes_on = (terminated + truncated)[:-1] == 0
     wrong = goes_on & ~np.isclose(after[:-1], value[1:], rtol=1e-4, atol=1e-4 * max(float(np.abs(value).max()), 1e-3))
     last = after[-1][(terminated[-1]) == 0]
@@ -85,8 +123,10 @@ def recording(piece: Callable[..., Any], arguments: dict[str, Any]) -> Iterator[
             setattr(module, name, piece)
 
 
-def given_to_gae(bench: Bench, seed: int) -> tuple[np.ndarray, ...] | Finding:
-    """values, next_values, terminated, truncated [T, N] of the first rollout of a seed; the weights stay."""
+def given_to_gae(bench: Bench, seed: int) -> tuple[Any, ...] | Finding:
+    """values, next_values, terminated, truncated [T, N] of the first rollout of a seed, and gamma and lambda where they
+    are numbers; the weights stay.
+    """
     piece = bench.piece("gae")
     if piece is None or not needs_acting(bench):
         return not_run("declare pieces.gae, of data that come from acting, to get it")
@@ -108,4 +148,4 @@ def given_to_gae(bench: Bench, seed: int) -> tuple[np.ndarray, ...] | Finding:
     found = tuple(np.asarray(torch.as_tensor(one).double()) for one in values[1:5])
     if found[0].ndim != 2 or found[0].shape != found[1].shape:
         return not_run(f"the piece `gae` is called with values of shape {list(found[0].shape)}, not [T, N]")
-    return found
+    return (*found, *(float(one) for one in values[5:7] if isinstance(one, (int, float))))

@@ -335,9 +335,9 @@ def judge_alignment(
 
 @check(phase="loss", family="initial value", component="logits")
 def outputs_unnormalised(bench: Bench) -> list[Finding]:
-    """Decides whether the scores that a cross entropy takes are raw: not probabilities already.
+    """Decides whether the scores that a cross entropy takes are raw: not probabilities already, nor cut off at 0.
 
-    Broken: every row of the model's output sums to 1 and lies in [0, 1].
+    Broken: every row of the model's output sums to 1 and lies in [0, 1]; or none is negative and some are exactly 0.
     Likely: softmax before the cross entropy, which applies its own | sigmoid applied twice
     """
     pairs = {c.logits for c in classifications(bench, actions=True)}
@@ -369,6 +369,12 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
         if float(rows.min()) >= 0 and float((sums - 1).abs().max()) < 1e-4:
             findings.append(
                 failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields)
+            )
+        elif float(rows.min()) == 0 and float(rows.max()) > 0 and int((rows == 0).sum()) > 1:
+            zeros = f"{int((rows == 0).sum())} of {rows.numel()} are exactly 0, none is negative"
+            likely = ("a relu after the last layer: no class can be ruled out",)
+            findings.append(
+                failed(f"{name} are cut off at 0", observed=zeros, threshold="exact", likely=likely, **fields)
             )
         elif float(rows.max()) <= 1e-6 and float(rows.logsumexp(-1).abs().max()) < 1e-4:
             if twice := normalised_twice(bench, name):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +15,10 @@ from torch import Tensor
 
 from repro.checks.inputs import component_location
 from repro.checks.modules import near
-from repro.checks.passes import SPLITS
+from repro.checks.passes import SPLITS, stream
 from repro.checks.registry import check, failed, not_run, passed
 from repro.contract.bench import Bench
+from repro.contract.paper import Paper
 from repro.findings import Finding
 
 EXAMPLES = 512  # of each split
@@ -92,6 +97,91 @@ def standardised(
             train = found
         findings.append(judge(bench, tensor, split, found, train, mean, std, source))
     return findings
+
+
+@check(phase="data", family="statistical", component="data")
+def statistics_of_training(
+    bench: Bench,
+    *,
+    tensor: str = "",
+    over: Sequence[str] = ("batch",),
+    std: float | None = 1.0,
+    without: Mapping[str, Any] | None = None,
+    source: str = "",
+) -> Finding:
+    """Decides whether the statistics that inputs are normalised by are those of the training examples, and no others.
+
+    Over a whole pass of training the mean along the axes `over` is then 0 to the last digits, and the deviation `std`
+    (null: only the mean is taken away). `without` are settings of the data that turn augmentation off.
+    Broken: a mean or deviation that is off by more than rounding: held-out examples are in the statistics.
+    Likely: the mean or deviation is taken over held-out examples as well | statistics of another data set, or rounded
+    """
+    declared = bench.paper.tensors.get(tensor)
+    if declared is None or not {"batch", *over} <= set(declared.axes):
+        return not_run(
+            "properties: statistics_of_training needs tensor: <name>, and over: axes of it, batch among them"
+        )
+    settings = copy.deepcopy(bench.paper.settings)
+    unknown = [key for key in without or {} if key not in settings["data"]]
+    if unknown:
+        return not_run(f"properties: statistics_of_training: without names {', '.join(unknown)}, no key of `data`")
+    settings["data"].update(without or {})
+    data = Paper.from_config(settings).build_data(bench.seed)
+    n, means, deviations = moments(bench, data, tensor, over)
+    size = float(deviations.square().mean().sqrt())
+    if not size > 0:
+        return not_run(f"{tensor} is the same in all training examples")
+    bound = float(torch.finfo(torch.float32).eps) ** 0.5  # half of the digits: sums in float32 err by less
+    off = float(means.abs().max()) / size
+    uneven = 0.0 if std is None else float((deviations[deviations > 0] / std - 1).abs().max())
+    fields: dict[str, Any] = {
+        "expected": f"{tensor}: mean 0{f' and deviation {std:g}' if std is not None else ''} of {n} training"
+        + " examples"
+        + (f" ({source})" if source else ""),
+        "observed": f"a mean of {off:.2g} deviations"
+        + (f", a deviation off by {uneven:.2g}" if std is not None else ""),
+        "threshold": f"{bound:.2g} (half of the digits of float32)",
+        "location": component_location(bench, "data"),
+    }
+    if max(off, uneven) <= bound:
+        return passed(f"{tensor} is normalised by statistics of its training examples", **fields)
+    return failed(f"{tensor} is normalised by other statistics than those of its training examples", **fields)
+
+
+PASSES = 8  # over training data that leave a last batch out, in other orders: one of a sixth hides 1 in 1e6 of them
+
+
+def moments(bench: Bench, data: Any, tensor: str, over: Sequence[str]) -> tuple[int, Tensor, Tensor]:
+    """Number of training examples, and mean and standard deviation of a tensor along the axes `over`, in float64.
+
+    An example that a pass leaves out is taken from another pass; one that stands twice in the data counts twice.
+    """
+    axis = bench.paper.tensors[tensor].axes.index("batch")
+    names = ["batch", *(name for name in bench.paper.tensors[tensor].axes if name != "batch")]
+    places = [names.index(name) for name in over]
+    known: Counter[bytes] = Counter()
+    n, count = 0, 0
+    total = squares = torch.zeros((), dtype=torch.float64)
+    for number in range(PASSES):
+        before = n
+        seen: Counter[bytes] = Counter()
+        for batch in stream(bench, data, "train"):
+            rows = batch[tensor].movedim(axis, 0).contiguous()
+            fresh = []
+            for place, row in enumerate(rows.numpy()):
+                key = hashlib.blake2b(row.tobytes(), digest_size=12).digest()
+                seen[key] += 1
+                if seen[key] > known[key]:
+                    known[key] = seen[key]
+                    fresh.append(place)
+            value = rows[fresh].double()
+            n += len(fresh)
+            count += math.prod(value.shape[place] for place in places)
+            total, squares = total + value.sum(dim=places), squares + value.square().sum(dim=places)
+        if number == 1 and n == before:
+            break  # the first pass had held everything
+    mean = total / count
+    return n, mean, (squares / count - mean.square()).clamp_min(0).sqrt()
 
 
 def judge(

@@ -378,6 +378,33 @@ def residual_block_agrees(bench: Bench) -> Finding:
     return found
 
 
+@check(phase="model", family="oracle", component="global_average_pool")
+def global_average_pool_agrees(bench: Bench) -> Finding:
+    """Decides whether the piece `global_average_pool` is the mean over all places of each map.
+
+    Broken: another result than the mean, on maps that are not square.
+    Likely: the maximum in place of the mean | the sum in place of the mean | averaged over channels instead of places
+    """
+    x = np.random.default_rng(52).normal(size=(3, 4, 2, 5))
+    wrong = {
+        "maximum": x.max(axis=(2, 3)),
+        "sum": x.sum(axis=(2, 3)),
+        "corner": x[:, :, 0, 0],
+        "rows": x.mean(axis=2)[:, :, 0],
+        "columns": x.mean(axis=3)[:, :, 0],
+    }
+    words = {
+        "maximum": "the maximum in place of the mean",
+        "sum": "the sum in place of the mean",
+        "corner": "one place is taken for all",
+        "rows": "averaged over rows alone",
+        "columns": "averaged over columns alone",
+    }
+    cases = [Case((x,), oracle.global_average_pool(x), wrong)]
+    name, signature = "global_average_pool", "(x [N, C, H, W]) → [N, C]"
+    return compare(bench, name, signature, cases, words, "mean over height and width")
+
+
 # --- loss ---------------------------------------------------------------------------------------------------------
 
 

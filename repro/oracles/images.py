@@ -55,6 +55,19 @@ def residual_block(x: Array, residual: Array) -> Array:
     return np.maximum(residual + x, 0.0)
 
 
+def global_average_pool(x: Array) -> Array:
+    """Mean over all places of a map: [N, C, H, W] → [N, C] (Lin et al. 2013, section 3.2; He et al. 2015, section 3.3).
+
+    Standard signature of the piece `global_average_pool`: x [N, C, H, W].
+    """
+    n, channels, height, width = x.shape
+    result = np.zeros((n, channels))
+    for row in range(height):
+        for column in range(width):
+            result += x[:, :, row, column]
+    return result / (height * width)
+
+
 def per_pixel_mean(images: Array) -> Array:
     """Mean over images of each pixel of each channel (He et al. 2015, section 4.2; Krizhevsky et al. 2012, section 2).
 

@@ -34,6 +34,12 @@ def test_a_block_without_a_residual_is_the_activation() -> None:
     np.testing.assert_array_equal(oracle.residual_block(x, np.zeros_like(x)), F.relu(torch.tensor(x)))
 
 
+def test_pooling_agrees_with_torch() -> None:
+    x = RANDOM.normal(size=(2, 3, 4, 5))
+    theirs = F.adaptive_avg_pool2d(torch.tensor(x), 1).flatten(1)
+    np.testing.assert_allclose(oracle.global_average_pool(x), theirs, atol=1e-12)
+
+
 def test_mean_crop_and_flip_agree_with_torch() -> None:
     images = RANDOM.normal(size=(5, 3, 4, 6))
     np.testing.assert_allclose(oracle.per_pixel_mean(images), torch.tensor(images).mean(0), atol=1e-12)

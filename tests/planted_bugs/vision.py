@@ -92,8 +92,8 @@ RESNET: dict[str, Planted] = {
     ),
     "V22": one(
         "model",
-        "logits: Tensor = self.output(h.mean(dim=(2, 3)))",
-        "logits: Tensor = self.output(h.mean(dim=(2, 3))).softmax(-1)",
+        "logits: Tensor = self.output(global_average_pool(h))",
+        "logits: Tensor = self.output(global_average_pool(h)).softmax(-1)",
         "loss",
         components=("logits",),
     ),
@@ -120,7 +120,11 @@ RESNET: dict[str, Planted] = {
                 "self.output = nn.Linear(entering, classes)\n"
                 "        self.place = nn.Parameter(torch.randn(128, entering))",
             ),
-            Patch("model", "self.output(h.mean(dim=(2, 3)))", "self.output(h.mean(dim=(2, 3)) + self.place[: len(h)])"),
+            Patch(
+                "model",
+                "self.output(global_average_pool(h))",
+                "self.output(global_average_pool(h) + self.place[: len(h)])",
+            ),
         ),
         "model",
     ),
@@ -167,8 +171,8 @@ RESNET: dict[str, Planted] = {
         (
             Patch(
                 "model",
-                "logits: Tensor = self.output(h.mean(dim=(2, 3)))",
-                "h = h.mean(dim=(2, 3))\n"
+                "logits: Tensor = self.output(global_average_pool(h))",
+                "h = global_average_pool(h)\n"
                 '        h = h + 0.5 * getattr(self, "before", torch.zeros_like(h[0]))\n'
                 "        self.before = h.detach().mean(0)\n"
                 "        logits: Tensor = self.output(h)",
@@ -207,7 +211,7 @@ RESNET: dict[str, Planted] = {
         ),
         "data",
     ),
-    "X36": one("model", "self.output(h.mean(dim=(2, 3)))", "self.output(F.dropout(h.mean(dim=(2, 3)), 0.1))"),
+    "X36": one("model", "self.output(global_average_pool(h))", "self.output(F.dropout(global_average_pool(h), 0.1))"),
     "X38": Planted(
         (
             Patch("loss", "from torch import Tensor", "import torch\nfrom torch import Tensor"),
@@ -426,7 +430,7 @@ VARIANTS: dict[tuple[str, str], Planted] = {
         ),
         "training",
     ),
-    ("resnet", "adaptive pooling"): one("model", "h.mean(dim=(2, 3))", "F.adaptive_avg_pool2d(h, 1).flatten(1)"),
+    ("resnet", "adaptive pooling"): one("model", "global_average_pool(h)", "F.adaptive_avg_pool2d(h, 1).flatten(1)"),
     ("resnet", "pooled shortcut view"): one(
         "model", "x = x[:, :, ::stride, ::stride]", "x = F.avg_pool2d(x, 1, stride)"
     ),

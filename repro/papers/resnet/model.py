@@ -37,6 +37,11 @@ def shortcut_a(x: Tensor, filters: int, stride: int) -> Tensor:
     return F.pad(x, (0, 0, 0, 0, 0, filters - x.size(1)))
 
 
+def global_average_pool(x: Tensor) -> Tensor:
+    """[b, k, r, c] → [b, k]: the mean of each map, which ends the network (section 3.3)."""
+    return x.mean(dim=(2, 3))
+
+
 def residual_block(x: Tensor, sublayers: Callable[[Tensor], Tensor], shortcut: Callable[[Tensor], Tensor]) -> Tensor:
     """y = relu(F(x) + shortcut(x)): the sum comes before the last activation (equation 1 and figure 2)."""
     return (sublayers(x) + shortcut(x)).relu()
@@ -157,5 +162,5 @@ class ResNet(nn.Module):
             image = image.contiguous(memory_format=torch.channels_last)
         h = self.norm(self.convolution(image)).relu()  # [b, filters, r, c]
         h = self.stages(h)  # [b, 4 · filters, r / 4, c / 4]
-        logits: Tensor = self.output(h.mean(dim=(2, 3)))
+        logits: Tensor = self.output(global_average_pool(h))
         return logits
