@@ -11,7 +11,7 @@ import torch
 from repro.checks.passes import continues
 from repro.checks.watch import kept
 from repro.contract.bench import Bench, Tensors
-from repro.contract.components import parameters_of
+from repro.contract.components import parameters_of, takes_model
 
 #: Held-out examples that the checks evaluate: enough for unequal batches, few enough to decode in a second.
 EXAMPLES = 6
@@ -78,7 +78,7 @@ def held_out(bench: Bench, split: str = "validation", examples: int = EXAMPLES) 
 
     def make() -> tuple[Tensors, int] | None:
         data = bench.data()
-        if "model" in parameters_of(data.batches):
+        if takes_model(data):
             return None
         first: Tensors | None = None
         whole = 0
@@ -196,14 +196,10 @@ def in_default_precision(batch: Mapping[str, Any]) -> Tensors:
 def evaluated(bench: Bench, model: Any, data: Any, split: str = "validation") -> dict[str, float]:
     """The person's metrics in the bench's precision; global random state starts from the bench's seed."""
     torch.manual_seed(bench.seed)
-    given = data if isinstance(data, HeldOut) or takes_model(bench) else InPrecision(data)
+    # a model that acts has made its data in its own precision
+    given = data if isinstance(data, HeldOut) or takes_model(bench.data()) else InPrecision(data)
     with bench.precision():
         return bench.evaluate(model, split, data=given)
-
-
-def takes_model(bench: Bench) -> bool:
-    """Whether the data come from acting with the model, which then has made them in its own precision."""
-    return "model" in parameters_of(bench.data().batches)
 
 
 def evaluated_once(bench: Bench) -> dict[str, float] | None:

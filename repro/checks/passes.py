@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from repro.contract.bench import Bench
-from repro.contract.components import parameters_of, persons_errors
+from repro.contract.components import persons_errors, takes_model
 
 SECONDS = 6.0  # of reading one pass; what is left unread is said in the message
 
@@ -45,7 +45,7 @@ class Pass:
 def stream(bench: Bench, data: Any, split: str) -> Iterator[Mapping[str, Tensor]]:
     """Batches of one pass; a data component that acts gets a fresh model."""
     with persons_errors(f"data: batches({split!r}) raised"):
-        if "model" in parameters_of(data.batches):
+        if takes_model(data):
             # it acts in the precision that it has outside of a check: the person's environment gives float32
             batches = data.batches(split, model=bench.model(dtype=torch.float32))
         else:
@@ -56,7 +56,7 @@ def stream(bench: Bench, data: Any, split: str) -> Iterator[Mapping[str, Tensor]
 
 def needs_acting(bench: Bench) -> bool:
     """Whether the data come from acting, so that two passes are two experiences, not two readings."""
-    return "model" in parameters_of(bench.data().batches)
+    return takes_model(bench.data())
 
 
 def passes(bench: Bench, split: str, count: int = 1) -> list[Pass]:

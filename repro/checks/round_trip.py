@@ -14,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from repro.checks.registry import check, failed, not_run, passed
 from repro.checks.watch import kept, named_parameters, seed_all
 from repro.contract.bench import Bench, Tensors
-from repro.contract.components import location_of, parameters_of, persons_errors
+from repro.contract.components import location_of, persons_errors, takes_model
 from repro.errors import ComponentError
 from repro.findings import Finding
 from repro.training.checkpoint import packed, unpacked
@@ -54,10 +54,10 @@ def equal(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> list[str]:
 
 def endless(data: Any, model: Any) -> Iterator[Tensors]:
     """The training stream as the harness reads it: one pass after the other."""
-    takes_model = "model" in parameters_of(data.batches)
+    acts = takes_model(data)
     while True:
         empty = True
-        for batch in data.batches("train", model=model) if takes_model else data.batches("train"):
+        for batch in data.batches("train", model=model) if acts else data.batches("train"):
             empty = False
             yield batch
         if empty:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from repro.contract.components import call_by_name, location_of, parameters_of, persons_errors
+from repro.contract.components import call_by_name, location_of, parameters_of, persons_errors, takes_model
 from repro.contract.paper import Paper
 from repro.contract.precision import working_precision
 from repro.contract.sizes import known_sizes
@@ -104,7 +104,7 @@ class Bench:
     def batches(self, split: str, model: Any = None, fresh: bool = True) -> Iterator[Tensors]:
         """All batches of one pass over a split; data that come from acting get a fresh model where none is given."""
         data = self.data(fresh=fresh)
-        if model is None and "model" in parameters_of(data.batches):
+        if model is None and takes_model(data):
             model = self.model(dtype=torch.float32)  # as outside of a check: environments give float32
         with persons_errors(f"data: batches({split!r}) raised"):
             for batch in data.batches(split, model=model) if model is not None else data.batches(split):

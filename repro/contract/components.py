@@ -103,6 +103,11 @@ def parameters_of(target: Any) -> dict[str, inspect.Parameter]:
         return {"arguments": inspect.Parameter("arguments", inspect.Parameter.VAR_KEYWORD)}
 
 
+def takes_model(data: Any) -> bool:
+    """Whether `data.batches` asks for the model: data that come from acting, so that two passes are two experiences."""
+    return "model" in parameters_of(data.batches)
+
+
 def call_by_name(function: Callable[..., Any], tensors: Mapping[str, Any], what: str) -> Any:
     """Call `function` with those of `tensors` that its parameters name. Raises `ComponentError` if one is missing."""
     parameters = inspect.signature(getattr(function, "forward", function)).parameters

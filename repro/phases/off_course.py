@@ -17,7 +17,6 @@ from repro.verdict.rows import Measured, unmet_requirement
 if TYPE_CHECKING:
     from repro.reference.schema import Record, Table
 
-
 #: Looks after which a step that the run did not record is given up.
 MOST_TRIES = 5
 

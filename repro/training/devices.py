@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from repro.contract.components import parameters_of
+from repro.contract.components import takes_model
 from repro.contract.declarations import TensorDeclaration
 from repro.errors import ComponentError, ConfigError
 
@@ -35,16 +35,17 @@ def resolve(device: str) -> torch.device:
     )
 
 
-def training_stream(data: Any, model: Any, takes_model: bool) -> Iterator[Batch]:
+def training_stream(data: Any, model: Any) -> Iterator[Batch]:
     """Endless training batches: one pass after the other from where the data stands.
 
     Raises:
         ComponentError: two passes in a row yield nothing.
     """
+    acts = takes_model(data)
     empty = 0
     while empty < 2:  # one empty pass is what remains when training resumes at the end of a pass
         empty += 1
-        for batch in data.batches("train", model=model) if takes_model else data.batches("train"):
+        for batch in data.batches("train", model=model) if acts else data.batches("train"):
             empty = 0
             yield batch
     raise ComponentError(
@@ -118,8 +119,3 @@ def weight(
         axis = declared[cut].axes.index("batch")
         counts = [int(b[cut].shape[axis]) for b in (whole, part)]
     return world * counts[1] / counts[0]
-
-
-def takes_model(data: Any) -> bool:
-    """Whether `data.batches` asks for the model: data that comes from acting."""
-    return "model" in parameters_of(data.batches)

@@ -23,7 +23,7 @@ def watched(values: Mapping[str, Any]) -> list[str]:
 
 
 class FiniteWatch:
-    """Collects the totals of a stretch of updates, still on their device; `check` reads them with one transfer."""
+    """Collects the totals of a stretch of updates, still on their device; `first` reads them with one transfer."""
 
     def __init__(self) -> None:
         self._names: list[str] | None = None

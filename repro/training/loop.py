@@ -22,7 +22,7 @@ from repro.contract.paper import Paper
 from repro.errors import ComponentError, DivergedError, RunFolderError
 from repro.tracking.store import ProcessStore
 from repro.training import checkpoint, randomness
-from repro.training.devices import Batch, move, shard, takes_model, training_stream, weight
+from repro.training.devices import Batch, move, shard, training_stream, weight
 from repro.training.divergence import FiniteWatch, diverged, number
 from repro.training.fabric import Backend
 from repro.training.interruption import Interrupted, SignalWatch, StopInside
@@ -155,7 +155,7 @@ class Loop:
     def _stream(self) -> Iterator[Batch]:
         """Endless batches on the device; of each, this process's part."""
         device, rank, world = self.backend.device, self.backend.rank, self.backend.world
-        for batch in training_stream(self.data, self.model, takes_model(self.data)):
+        for batch in training_stream(self.data, self.model):
             if world > 1:
                 whole, batch = batch, shard(batch, self.paper.tensors, rank, world)
                 mean_over = self.paper.settings.get("loss_mean_over")

@@ -77,6 +77,11 @@ def test_where_the_papers_rate_lies(paper: float | None, inside: bool | None, fa
     assert found["paper_factor"] == (None if factor is None else pytest.approx(factor))
 
 
+def test_what_learns_beyond_a_gap_is_no_part_of_the_usable_range() -> None:
+    below = rate(1e-6, True, 2.5)  # RATES has one above
+    assert conclusion([below, *RATES], 1e-3)["usable"] == [1e-4, 1e-2]
+
+
 def test_a_rate_far_too_low_makes_the_loss_fall_but_does_not_learn() -> None:
     # 5 → 4.7 is far more than noise, and 7 % of what the best rate gets in the same updates
     found = conclusion([rate(1e-5, True, 4.7), *RATES[1:]], 1e-3)
