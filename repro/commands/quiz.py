@@ -95,7 +95,10 @@ def answer_one(given: argparse.Namespace, questions: list[Question], paper: Pape
     if found.predict:
         from repro.predictions import readable
 
-        readable(found.predict, text)
+        try:
+            readable(found.predict, text)
+        except ConfigError as fault:
+            raise ConfigError(f"--answer {id}: {fault.message}", fault.hint) from None
         right, truth = predicted(found, text, paper)
         print(printable(f"{'right' if right else 'wrong'}: {truth}"))
         keep_answer(folder, found, text, "right" if right else "wrong")

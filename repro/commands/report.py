@@ -47,9 +47,13 @@ def main(words: list[str]) -> ExitCode:
     parser.json("print report.json instead of the table")
     arguments = parser.parse_intermixed_args(words)
     given = settings(arguments.overrides, KEYS, "report")
-    alone = [key for key in ("runs", "against", "record") if key in given]
-    if len(alone) > 1 or ("runs" in given and "run" in given):
-        raise ConfigError(f"report: {', '.join(alone or ['runs', 'run'])} cannot be given together.", "One at a time.")
+    alone: list[str] = [key for key in ("runs", "against", "record") if key in given]
+    if "runs" in given and "run" in given:
+        alone = ["run", *alone]
+    elif len(alone) < 2:
+        alone = []
+    if alone:
+        raise ConfigError(f"report: {', '.join(alone)} cannot be given together.", "One at a time.")
     if "against" in given:
         return against(given, arguments.json)
     folder = put_together(given) if "runs" in given else choose(given)

@@ -38,8 +38,13 @@ EXCLUDED = (
     "paper.compute",
     "paper.steps",  # how results are drawn and put side by side
     "paper.tasks",
+    "phase",  # which checks gate it: a check that is added to a preset must not orphan what was trained
     "type.questions",
-    "type.generic.questions",
+    "type.checks",
+    "type.generic",
+    "type.from_scratch",
+    "gauntlet.memorise",  # budgets of a gate alone
+    "gauntlet.memorise_updates",
     "reproduction.systems",
     "reproduction.seeds",
     "reproduction.max_seeds",

@@ -22,14 +22,14 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     from repro.report.collect import collect
     from repro.report.terminal import render
 
+    chosen = [f"paper={context.paper.name}", *context.folder.typed]
     for name in names:
         evidence = context.evidence.get(name)
         if evidence is not None and evidence.outcome is Gate.FAILED:
             context.display.note(stopped_at(evidence, stopped=name == list(context.evidence)[-1]))
         elif evidence is not None and evidence.outcome is Gate.TO_DO:
-            for line in lines_of(evidence, context.paper.name):
+            for line in lines_of(evidence, chosen):
                 context.display.note(line)
-    chosen = [f"paper={context.paper.name}", *context.folder.typed]
     if questions := open_questions(context.evidence.values(), chosen):
         context.display.note(questions)
     judged = judge_run(context)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,14 +219,18 @@ def awaited_now_written(evidence: Evidence, paper: Paper) -> bool:
     return any(not unwritten(component, paper) for component in awaited)
 
 
-def lines_of(evidence: Evidence, paper: str) -> list[str]:
-    """What a run prints of a step that is to do: each thing with its place, and the next commands."""
+def lines_of(evidence: Evidence, chosen: Sequence[str]) -> list[str]:
+    """What a run prints of a step that is to do: each thing with its place, and the next commands.
+
+    `chosen` are the overrides of the run, its paper first.
+    """
+    words = shlex.join(chosen)
     found = [finding for finding in evidence.findings if finding.check == CHECK]
     lines = [""]
     for place, finding in enumerate(found):
         lines.append(f"   {'To do:' if place == 0 else '':7} {finding.location}: {finding.summary}")
     lines += [
-        f"   {'Page:':7} python -m repro session paper={paper} step={evidence.phase}   what this step is about",
-        f"   {'Then:':7} python -m repro run paper={paper}   goes on from here",
+        f"   {'Page:':7} python -m repro session {words} step={evidence.phase}   what this step is about",
+        f"   {'Then:':7} python -m repro run {words}   goes on from here",
     ]
     return lines

@@ -73,13 +73,18 @@ def compare(a: Path, b: Path) -> Comparison:
         if row.id in others and (row.ours is not None or others[row.id].ours is not None)
     )
     notes = []
-    if first.source != second.source:
+    untrained = [name for name, report in (("A", first), ("B", second)) if not report.source]
+    if untrained:
+        # there is no code and no machine of it to compare
+        notes.append(f"{' and '.join(untrained)} {'has' if len(untrained) == 1 else 'have'} trained nothing yet")
+    elif first.source != second.source:
         notes.append(f"the paper's code differs: {first.source or 'none'} and {second.source or 'none'}")
     if first.header.paper != second.header.paper:
         notes.append(f"the papers differ: {first.header.paper} and {second.header.paper}")
-    machines = [pair for pair in differing(dict(first.environment), dict(second.environment)) if pair[0] != "git"]
-    notes += [f"{key}: {one} and {two}" for key, one, two in machines[:6]]
-    notes += [f"{key}: {one} and {two}" for key, one, two in differing(dict(first.packages), dict(second.packages))[:6]]
+    if not untrained:
+        machines = [pair for pair in differing(dict(first.environment), dict(second.environment)) if pair[0] != "git"]
+        packages = differing(dict(first.packages), dict(second.packages))
+        notes += [f"{key}: {one} and {two}" for key, one, two in (*machines[:6], *packages[:6])]
     return Comparison(
         f"{first.header.paper}/{first.header.run}",
         f"{second.header.paper}/{second.header.run}",

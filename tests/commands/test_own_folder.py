@@ -45,7 +45,7 @@ def test_a_new_paper_is_to_do_from_its_analysis(capsys: Captured) -> None:
     assert f"conf/paper/{name}.yaml line 13: paper.title: the paper's title" in out
     for key in ("core_algorithm", "stripped_away", "compute", "components.loss", "tricky_parts"):
         assert f"paper.{key}: " in out
-    assert f"python -m repro session paper={name} step=analysis" in out
+    assert f"python -m repro session paper={name} {' '.join(QUIET)} step=analysis" in out
 
 
 def test_an_unguarded_tricky_part_is_named_with_its_line(capsys: Captured) -> None:

@@ -219,6 +219,15 @@ def test_a_damaged_file_hides_no_other_paper(folder: Path, capsys: Captured) -> 
     assert capsys.readouterr().err.count("is not JSON") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["run=a", "runs=[b]"], "run, runs"), (["runs=[b]", "against=a"], "runs, against")],
+)
+def test_what_report_cannot_do_at_once(words: list[str], said: str, folder: Path, capsys: Captured) -> None:
+    assert main(["report", *words]) == 2
+    assert f"report: {said} cannot be given together" in capsys.readouterr().err
+
+
 def test_report_of_a_paper_without_a_run_says_how_to_start_one(folder: Path, capsys: Captured) -> None:
     a_run(folder / "runs", run="badbadbadbad")
     assert main(["report", "paper=bad"]) == 2  # a paper is named, not the beginning of a run's id

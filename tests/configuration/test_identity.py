@@ -60,3 +60,12 @@ def test_a_composed_config(folder: Path) -> None:
     assert first == run_id(compose(["paper=tiny", "model.width=8"]).config)
     assert first != run_id(compose(["paper=tiny", "model.width=9"]).config)
     assert first != run_id(compose(["paper=tiny", "reproduction.updates=9"]).config)
+
+
+def test_what_only_gates_does_not_orphan_what_was_trained(folder: Path) -> None:
+    first = run_id(compose(["paper=transformer"]).config)
+    more = ["+type.generic.model=[from_scratch]", "phase.loss.checks=[loss_terms]", "gauntlet.memorise_updates=7"]
+    for override in more:
+        assert run_id(compose(["paper=transformer", override.removeprefix("+")]).config) == first
+    # ablations of another length are what the claims are judged by
+    assert run_id(compose(["paper=transformer", "gauntlet.ablations.updates=7"]).config) != first

@@ -10,6 +10,7 @@ import pytest
 from repro.phases.verdict import judge_run
 from repro.report import tree
 from repro.report.against import compare, difference_interval, render, row_difference
+from repro.tracking.run_folder import RunFolder
 from tests.phases.made_runs import judged_from, make, settings
 
 
@@ -55,3 +56,9 @@ def test_facts_are_exact_and_have_no_interval() -> None:
     one = tree.Row("parameters", "parameters", "match", kind="fact", ours=64.0, values=(64.0,), n=1)
     found = row_difference(one, replace(one, ours=65.0, values=(65.0,)), (), ())
     assert (found.difference, found.interval, found.how) == (-1.0, None, "exact: no seeds")
+
+
+def test_a_run_that_trained_nothing_is_said_once(tmp_path: Path) -> None:
+    a = RunFolder.create(tmp_path, "small", "aaa", {"title": "Small"}, "model: {}\n")
+    b = make(tmp_path, "bbb", {0: 94.0})
+    assert compare(a.root, b.root).notes == ("A has trained nothing yet",)
