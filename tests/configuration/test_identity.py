@@ -58,6 +58,12 @@ def test_a_composed_config(folder: Path) -> None:
     first = run_id(compose(["paper=tiny"]).config)
     assert first == run_id(compose(["paper=tiny", "reproduction.seeds=2", "device=cpu", "data.folder=/x"]).config)
     assert first == run_id(compose(["paper=tiny", "model.width=8"]).config)
+    # more seeds, more workers or another place are the same run; what is trained, or judged on, is not
+    more = ["seeds=4", "max_seeds=9", "seed_batch=2", "confidence=0.9", "log_every=7", "checkpoint_every=70"]
+    assert first == run_id(compose(["paper=tiny", *(f"reproduction.{one}" for one in more)]).config)
+    assert first == run_id(compose(["paper=tiny", "workers=1", "threads=1", "runs_folder=elsewhere"]).config)
+    for changed in ("reproduction.first_seed=5", "reproduction.evaluate_every=7", "precision=bf16-mixed"):
+        assert first != run_id(compose(["paper=tiny", changed]).config), changed
     assert first != run_id(compose(["paper=tiny", "model.width=9"]).config)
     assert first != run_id(compose(["paper=tiny", "reproduction.updates=9"]).config)
 

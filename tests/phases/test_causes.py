@@ -84,6 +84,16 @@ def test_deviations_the_learning_rate_and_checks_are_listed(tmp_path: Path) -> N
     assert gap["next"] == "python -m repro run paper=small training.rate=0.01"
 
 
+def test_a_best_rate_near_the_papers_is_no_other_setting(tmp_path: Path) -> None:
+    folder = make(tmp_path, "aaa", LOW)
+    rates = {"kind": "learning_rate", "paper_value": 0.1, "paper_inside": True}
+    for best, named in ((0.06, False), (0.19, False), (0.04, True), (0.3, True)):
+        write_json(folder.study_path("learning_rate"), {**rates, "best_rate": best})
+        labels = [cause["label"] for cause in gap_of(folder)["causes"]]
+        assert (f"learning rate {best:.3g}, the sweep’s best" in labels) == named, best
+        assert any("learning rate" in label for label in labels) == named, "what was swept is not asked for again"
+
+
 def test_a_row_that_matches_has_no_gap_and_refresh_finds_a_later_study(tmp_path: Path) -> None:
     assert judge_run(judged_from(make(tmp_path, "fine", {0: 94.0, 1: 94.05, 2: 93.95}))).gaps == ()
     folder = make(tmp_path / "other", "aaa", LOW)
@@ -109,10 +119,13 @@ def test_an_ablation_sweep_of_the_same_length_counts_for_the_claims(tmp_path: Pa
     more = {"baseline": {0: {"score": 90.0}, 1: {"score": 91.0}}, "no_warmup": {0: {"score": 70.0}, 1: {"score": 71.0}}}
     write_json(folder.study_path("ablation-34a1"), study(more))
     write_json(folder.study_path("ablation-9c2e"), study({"no_positions": {7: {"score": 1.0}}}, updates=999))
+    before = study({"no_positions": {8: {"score": 1.0}}})
+    before["runs"] = [{"name": "no_positions", "changes": {"model.positions": "learned"}}]  # declared so at the time
+    write_json(folder.study_path("ablation-b77d"), before)
     found = ablations_of(context)
     assert {name: sorted(seeds) for name, seeds in found.items()} == {
         FULL: [0, 1],
-        "no_positions": [0],  # the longer study is another experiment
+        "no_positions": [0],  # the longer study, and that of another declaration, are other experiments
         "no_warmup": [0, 1],
     }
 
