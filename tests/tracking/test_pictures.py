@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from repro.tracking import pictures
-from repro.tracking.pictures import PictureError, apng, png, prepared, write_fault, write_pictures
+from repro.tracking.pictures import PictureError, prepared, write_fault, write_pictures
+from repro.tracking.png import apng, png
 from repro.tracking.store import ProcessStore
 
 
