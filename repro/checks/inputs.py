@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from repro.arithmetic import evaluate
 from repro.contract.bench import Bench
 from repro.contract.components import locate, location_of, parameters_of
 from repro.contract.declarations import TensorDeclaration
@@ -111,6 +112,22 @@ def loss_inputs(bench: Bench) -> list[str]:
     for target in loss.values() if isinstance(loss, dict) else [loss]:
         found += [name for name in parameters_of(target) if name in bench.paper.tensors and name not in found]
     return found
+
+
+def model_sizes(bench: Bench, names: Mapping[str, str | float] | None = None) -> dict[str, float]:
+    """The numbers of the model's config by name, for an expression of a property; a text such as `norm: pre` counts as
+    `norm_pre` = 1. `names` gives those that the config leaves null or does not have, as numbers or expressions.
+    """
+    given: dict[str, float] = {}
+    for key, value in flat(bench.paper.settings.get("model") or {}).items():
+        if isinstance(value, (int, float)):
+            given[key] = value
+        elif isinstance(value, str) and key != "_target_":
+            given[f"{key}_{value}"] = 1
+    for key, default in (names or {}).items():
+        if key not in given:
+            given[key] = float(evaluate(str(default), given))
+    return given
 
 
 def summed_over(bench: Bench, batch: Mapping[str, Tensor]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from repro.checks import tolerance
-from repro.checks.inputs import component_location, flat, known_sizes
+from repro.checks.inputs import component_location, flat, known_sizes, model_sizes
 from repro.checks.modules import capturing, eval_mode, match_parameters, near, normalised_twice, stage_modules
 from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
@@ -230,15 +230,7 @@ def parameter_count(
         return not_run("declare {property: parameter_count, equals: <expression of the sizes>} to get it")
     from repro.arithmetic import evaluate
 
-    given: dict[str, float] = {}
-    for key, value in flat(bench.paper.settings.get("model") or {}).items():
-        if isinstance(value, (int, float)):
-            given[key] = value
-        elif isinstance(value, str) and key != "_target_":
-            given[f"{key}_{value}"] = 1
-    for key, default in (names or {}).items():
-        if key not in given:
-            given[key] = float(evaluate(str(default), given))
+    given = model_sizes(bench, names)
     expected = round(float(evaluate(str(equals), given)))
     model = bench.model()
     parameters = {p.data_ptr(): (name, p) for m in bench.modules(model).values() for name, p in m.named_parameters()}
