@@ -264,6 +264,9 @@ def parameter_count(
     sizes = [p.numel() for _, p in parameters.values() if p.dim() > 1]
     if surplus > 0 and any(surplus % size == 0 and surplus // size <= 2 for size in sizes):
         likely.append(tied)
+    repeated = [name for name, held in lists(bench, model) if len({id(part) for part in held}) < len(held)]
+    if surplus < 0 and repeated:
+        likely.append(f"{repeated[0]} holds one layer several times ([layer] * N): its weights are shared")
     if surplus < 0 and frozen and trainable + frozen == expected:
         likely.append("frozen flag left on (requires_grad False)")
     likely += [
@@ -278,6 +281,16 @@ def parameter_count(
         likely=tuple(dict.fromkeys(likely))[:4],
         **fields,
     )
+
+
+def lists(bench: Bench, model: Any) -> list[tuple[str, list[torch.nn.Module]]]:
+    """Every `ModuleList` and `Sequential` of the model, with the layers in it that have parameters, in order."""
+    found = []
+    for whole in bench.modules(model).values():
+        for name, part in whole.named_modules():
+            if isinstance(part, (torch.nn.ModuleList, torch.nn.Sequential)):
+                found.append((name, [layer for layer in part if list(layer.parameters())]))
+    return found
 
 
 def biases_by_kind(modules: Iterable[torch.nn.Module]) -> set[int]:
