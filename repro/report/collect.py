@@ -12,7 +12,7 @@ from repro.phases import ORDER
 from repro.report import finals, tree
 from repro.report.collecting.phases import audit, phase_of, tables, tricky
 from repro.report.collecting.pictures import pictures
-from repro.report.collecting.rows import changed, edited, gap, row
+from repro.report.collecting.rows import edits_of, gap, row
 from repro.report.collecting.studies import effects, rate_study
 from repro.report.collecting.tasks import tasks_of
 from repro.report.collecting.trajectories import panels
@@ -44,7 +44,7 @@ def collect(folder: Path) -> tree.Report:
     processes = read_processes(source) if source else []
     environment = store.environment() if source else {}
 
-    rows = edited(tuple(row(entry) for entry in verdict.get("rows", ())), registered)
+    rows = tuple(row(entry) for entry in verdict.get("rows", ()))
     reproduction = [one for one in processes if one["kind"] == "reproduction"]
     packages = environment.get("packages")
     # of the full training, where there is one: trials that run beside each other have fewer
@@ -69,7 +69,7 @@ def collect(folder: Path) -> tree.Report:
         seeds=tuple(sorted({int(one["seed"]) for one in reproduction if one.get("seed") is not None})),
         commands=tuple(commands(run, rows)),
         left_out=(*left_out(processes, older), *excluded(verdict)),
-        edits=tuple(changed(config, registered, verdict)),
+        edits=edits_of(verdict),
         registered={
             key: str(registered[key]) for key in ("hash", "registered", "source_fingerprint") if key in registered
         },

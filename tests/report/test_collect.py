@@ -13,7 +13,6 @@ from repro.errors import ReproError
 from repro.report import tree, words
 from repro.report.collect import collect, commands
 from repro.report.collecting.phases import tricky
-from repro.report.collecting.rows import edited
 from repro.report.collecting.trajectories import axis_of, panels, thin
 from repro.report.plots import trajectory, value_scale
 from repro.tracking.run_folder import RunFolder
@@ -129,16 +128,6 @@ def test_thinning_keeps_the_ends_and_is_even() -> None:
     kept = thin(list(range(0, 1001)), 11)
     assert kept == list(range(0, 1001, 100))
     assert thin([1, 2, 3], 11) == [1, 2, 3]
-
-
-def test_edits_after_registration_stand_beside_the_verdict() -> None:
-    row = tree.Row("a", "a", "match", printed="27.3", paper=27.3, tolerance=1.0, unit="BLEU")
-    record = {"id": "a", "printed": {"text": "27.3"}, "unit": "BLEU", "tolerance": {"value": 0.5, "kind": "absolute"}}
-    [changed, added] = edited((row, replace(row, id="b")), {"records": [record]})
-    assert changed.edits == (("tolerance", "±0.5", "±1"),)
-    assert added.edits[0][2] == "added after the first seed"
-    relative = record | {"tolerance": {"value": 1.0 / 27.3, "kind": "relative"}}
-    assert edited((row,), {"records": [relative]})[0].edits == ()
 
 
 def test_reading_and_drawing_need_no_torch_and_little_time(transformer: Path) -> None:
