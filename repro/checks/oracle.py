@@ -13,6 +13,7 @@ from torch import Tensor
 from repro.checks import tolerance
 from repro.checks.inputs import component_location
 from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.signs import seen_in
 from repro.contract.bench import Bench
 from repro.contract.components import persons_errors
 from repro.findings import Finding
@@ -28,8 +29,11 @@ def bound_piece(bench: Bench, name: str, signature: str, *arguments: Any) -> Cal
     """The declared callable of a piece where it takes these arguments, or the finding that says what to declare."""
     piece = bench.piece(name)
     if piece is None:
+        seen = seen_in(bench, name)
         return not_run(
-            f"declare `pieces: {{{name}: <dotted path>}}` to get it; its signature is {signature}", component=name
+            f"declare `pieces: {{{name}: <dotted path>}}` to get it; its signature is {signature}",
+            component=name,
+            details={"seen": {"location": seen, "config": f"conf/paper/{bench.paper.name}.yaml"}} if seen else {},
         )
     try:
         inspect.signature(piece).bind(*arguments)

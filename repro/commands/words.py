@@ -68,7 +68,9 @@ def open_questions(passed: Iterable[Evidence], chosen: Sequence[str]) -> str:
 
 
 def finding_lines(evidence: Evidence) -> list[str]:
-    """What is wrong, where, and what most likely causes it: of findings that keep the gate shut, or that warn."""
+    """What is wrong, where, and what most likely causes it: of findings that keep the gate shut, or that warn; then
+    code that looks like a piece which nobody has declared, and what to write where to have it checked.
+    """
     blocking = told_once([finding for finding in evidence.findings if finding.blocks])
     lines = []
     told: set[Any] = set()
@@ -89,6 +91,10 @@ def finding_lines(evidence: Evidence) -> list[str]:
             lines.append(f"   ! {finding.component}/{finding.check}: {finding.summary}")
             if "python -m repro" in finding.observed:  # what would tell more
                 lines.append(f"     {finding.observed}")
+    for finding in evidence.findings:
+        if finding.outcome is Outcome.NOT_RUN and (seen := finding.details.get("seen")):
+            lines.append(f"   ? {seen['location']} looks like {finding.component}, which is not checked.")
+            lines.append(f"     In {seen['config']} {finding.reason}")
     return lines
 
 

@@ -165,6 +165,21 @@ def test_many_failures_are_counted() -> None:
     assert words.finding_lines(many)[-1] == "   and 2 more: decoder/causal, decoder/causal"
 
 
+def test_code_that_looks_like_a_piece_says_what_to_declare_where() -> None:
+    seen = {"location": "dqn/loss.py:11 in Loss.__call__", "config": "conf/paper/dqn.yaml"}
+    reason = "declare `pieces: {td_target: <dotted path>}` to get it; its signature is (rewards, …) → [N]"
+    asked = Finding("td_target_oracle_agrees", "td_target", Outcome.NOT_RUN, "not run", reason=reason)
+    silent = Evidence("loss", Gate.PASSED, "", findings=(asked,))
+    assert words.finding_lines(silent) == []
+    text = words.finding_lines(
+        Evidence("loss", Gate.PASSED, "", findings=(asked.with_changes(details={"seen": seen}),))
+    )
+    assert text == [
+        "   ? dqn/loss.py:11 in Loss.__call__ looks like td_target, which is not checked.",
+        f"     In conf/paper/dqn.yaml {reason}",
+    ]
+
+
 def test_what_fails_alike_elsewhere_takes_a_line() -> None:
     train = FAILED.with_changes(summary="train: not as declared")
     elsewhere = FAILED.with_changes(
