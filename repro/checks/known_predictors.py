@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import Any
 
 import torch
 
-from repro.checks.floor import floor_of
+from repro.checks.floor import causal_axis, floor_of
 from repro.checks.held_out import EXAMPLES, NO_EXAMPLES, arranged, evaluated, evaluated_once, held_out, target_pair
-from repro.checks.inputs import component_location
-from repro.checks.metrics import PERFECT, SHARES, shown
+from repro.checks.inputs import component_location, known_sizes, other_values, real_places
+from repro.checks.metrics import PERFECT, SHARES, differing, shown
 from repro.checks.overfit import LIKELY_ABOVE, Memorised, below, memorise, total_of, why_not
 from repro.checks.registry import check, failed, not_run, passed
 from repro.checks.watch import NoDropout, kept
@@ -65,6 +66,53 @@ def oracle_predictions(bench: Bench) -> Finding:
         f"six memorised examples give {shown(metrics, known)}",
         observed=f"trained in {run.totals[-1][0]} updates",
     )
+
+
+#: Metrics of text that a model wrote by itself, whatever a batch holds of the reference.
+WRITTEN = ("exact_match", "bleu", "sacrebleu", "chrf", "ter", "wer", "cer", "rouge1", "rouge2", "rougeL")
+
+
+@check(phase="evaluation", family="metamorphic", component="evaluation")
+def decodes_alone(bench: Bench) -> Finding:
+    """Metrics of written text stay what they are when the target that goes into the model is another.
+
+    The six examples that a model has memorised are decoded again, with other pieces in the declared causal input; only
+    what stands first, which begins the decoding, is left.
+    Broken: exact match or BLEU fall, so what is compared with the references was predicted from the references.
+    Likely: the argmax of the logits of a teacher-forced forward is taken for what the model writes | the prefix of the
+    reference is handed to decoding
+    """
+    causal = causal_axis(bench)
+    if causal is None:
+        return not_run("nothing is decoded: no property `causal` is declared")
+    _, axis, input_name = causal
+    data, run = arranged(bench, [4, 2]), memorised_examples(bench)
+    if data is None or run is None:
+        return not_run(NO_EXAMPLES if data is None else "six examples cannot be memorised (see oracle_predictions)")
+    run.model.eval()
+    known = {n: v for n, v in evaluated(bench, run.model, data).items() if n in WRITTEN}
+    if not any(float(value) > 0 for value in known.values()):
+        return not_run(
+            "no metric of written text is above 0 (see oracle_predictions)" if known else "no text is written"
+        )
+    declared = bench.paper.tensors[input_name]
+    place = declared.axes.index(axis)
+    for number, batch in enumerate(data.held):
+        other = other_values(bench, declared, batch[input_name], known_sizes(bench, batch), seed=number)
+        changed = torch.where(real_places(bench, batch, input_name), other, batch[input_name])
+        changed.narrow(place, 0, 1).copy_(batch[input_name].narrow(place, 0, 1))
+        data.held[number] = {**batch, input_name: changed}
+    again = {n: v for n, v in evaluated(bench, run.model, data).items() if n in known}
+    moved = differing(known, again)
+    fields: dict[str, Any] = {
+        "expected": shown(known, list(known)),
+        "observed": shown(again, list(known)),
+        "threshold": "100 eps of float32: nothing is read",
+        "location": component_location(bench, "evaluation"),
+    }
+    if not moved:
+        return passed(f"{', '.join(known)} of what the model writes alone", **fields)
+    return failed(f"{', '.join(moved)} depend on {input_name} of the batch, which decoding must not see", **fields)
 
 
 def memorised_examples(bench: Bench, n: int = 6, updates: int = 200) -> Memorised | None:
