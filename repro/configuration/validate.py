@@ -8,14 +8,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from repro.configuration.folders import options
-from repro.configuration.locate import locate
+from repro.configuration.folders import options, package_conf
+from repro.configuration.locate import locate, utf8
 from repro.errors import ConfigError
 from repro.phases import ORDER
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+#: What a paper's file may say about the paper.
+PAPER = (
+    "name", "title", "arxiv", "version", "type", "reference", "core_algorithm", "stripped_away", "components",
+    "tricky_parts", "deviations", "compute", "steps", "tasks", "from_scratch_overrides",
+)  # fmt: skip
 PRECISIONS = ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true")
 
 
@@ -164,6 +169,39 @@ def _misspelt(plain: Mapping[Any, Any], files: Iterable[Path]) -> None:
                 f"{locate(str(name), files)}: {name!r} is no section that repro reads.",
                 f"Near: {near[0]}. A section of your own needs a name that is not so near to one of ours.",
             )
+    _misspelt_below(plain, {"paper": dict.fromkeys(PAPER), **_defaults()}, "", files)
+
+
+def _misspelt_below(plain: Mapping[Any, Any], known: Mapping[str, Any], path: str, files: Iterable[Path]) -> None:
+    """The same for the keys below sections that are ours; where ours is an empty mapping, any key may stand."""
+    for section, ours in known.items():
+        given = plain.get(section)
+        if not isinstance(given, Mapping) or not isinstance(ours, Mapping) or not ours:
+            continue
+        for name in given:
+            near = get_close_matches(str(name), ours, n=1, cutoff=0.75)
+            if near and name not in ours:
+                key = f"{path}{section}.{name}"
+                raise ConfigError(
+                    f"{locate(key, files)}: {key} is no key that repro reads.",
+                    f"Near: {near[0]}. All keys: add --cfg job.",
+                )
+        _misspelt_below(given, ours, f"{path}{section}.", files)
+
+
+def _defaults() -> dict[str, Any]:
+    """The sections whose keys are all ours, with their defaults as our own files write them."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for section, file in (
+        ("reproduction", "phase/reproduction"),
+        ("gauntlet", "phase/gauntlet"),
+        ("tracking", "config"),
+    ):
+        loaded = yaml.load(utf8(package_conf() / f"{file}.yaml"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found[section] = loaded[section]
+    return found
 
 
 def _select(plain: Mapping[Any, Any], key: str) -> Any:

@@ -270,3 +270,29 @@ def test_a_config_that_is_not_utf8_names_file_and_line(folder: Path) -> None:
     file.write_bytes(file.read_bytes() + b"# caf\xe9\n")
     line = file.read_bytes().count(b"\n")
     assert f"conf/paper/tiny.yaml line {line}: got the byte 0xe9, need text in UTF-8" in message(["paper=tiny"])
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "near"),
+    [
+        ("reproduction: {max_seedz: 5}", "reproduction.max_seedz", "max_seeds"),
+        ("gauntlet: {learning_rate: {updatse: 5}}", "gauntlet.learning_rate.updatse", "updates"),
+        ("paper: {core_algorythm: x}", "paper.core_algorythm", "core_algorithm"),
+    ],
+)
+def test_a_misspelt_key_of_a_paper_is_not_ignored(folder: Path, text: str, key: str, near: str) -> None:
+    file = folder / "conf/paper/tiny.yaml"
+    if text.startswith("paper"):
+        file.write_text(file.read_text().replace("paper: {", "paper: {core_algorythm: x, "))
+    else:
+        file.write_text(f"{file.read_text()}{text}\n")
+    said = message(["paper=tiny"])
+    assert (
+        "conf/paper/tiny.yaml line" in said and f"{key} is no key that repro reads" in said and f"Near: {near}" in said
+    )
+
+
+def test_keys_that_are_a_papers_own_may_stand(folder: Path) -> None:
+    file = folder / "conf/paper/tiny.yaml"
+    file.write_text(file.read_text() + "gauntlet: {learning_rate: {changes: {model.widths: 3}}}\nmine: {seedz: 1}\n")
+    assert compose(["paper=tiny"]).config.mine.seedz == 1

@@ -104,7 +104,7 @@ def test_batches_of_another_kind_are_told_once(made: str, said: str, enter: Call
     data.write_text(data.read_text().replace("{name: value[chosen] for name, value in whole.items()}", made))
     assert main(["check", "paper=waves", "phases=[data]", *QUIET]) == 1
     out = capsys.readouterr().out
-    assert out.count(said) == 1 and "The same ends 5 more: data/train_examples_repeat" in out
+    assert out.count(said) == 1 and "The same ends 6 more: data/train_examples_repeat" in out
     assert "Likely" not in out and "Traceback" not in out
 
 

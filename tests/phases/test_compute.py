@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 from repro.configuration.compose import compose
 from repro.contract.paper import Paper
 from repro.errors import ConfigError
+from repro.findings import Evidence, Gate
 from repro.phases import compute
+from repro.phases.fingerprints import phase_fingerprint
 from repro.reference.load import load_table
+from repro.tracking.run_folder import RunFolder
 from repro.tracking.store import ProcessStore
 from repro.verdict.rows import command
 
@@ -161,3 +165,30 @@ def test_a_residual_network_takes_the_operations_of_its_convolutions() -> None:
         products += 9 * at * f * (before + 5 * f)
         before = f
     assert compute.update_operations(paper, context) == pytest.approx(3 * 2 * 128 * products, rel=1e-3)
+
+
+def test_what_an_earlier_pass_estimated_is_not_counted_again(
+    transformer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same code, configuration, table and pace; of any other, operations are counted anew."""
+    run = RunFolder.create(tmp_path, "transformer", "abc", {"title": "T"}, "model: {}\n")
+    context = SimpleNamespace(**{**vars(transformer), "folder": run})
+    counted: list[int] = []
+
+    def estimates(*_: Any) -> Any:
+        counted.append(1)
+        return iter([("python -m repro run", {"seconds": 1.0})])
+
+    monkeypatch.setattr(compute, "pace", lambda _: (1e9, 1, "cpu"))
+    monkeypatch.setattr(compute, "estimates", estimates)
+    first = compute.measure(context)
+    fingerprint = phase_fingerprint("reproduction", context.paper, context.table.hash)
+    kept = Evidence("reproduction", Gate.PASSED, "", data={"compute": first}, fingerprint=fingerprint)
+    run.write_evidence(kept)
+    assert compute.measure(context) == first and len(counted) == 1
+    monkeypatch.setattr(compute, "pace", lambda _: (2e9, 1, "cpu"))
+    assert compute.measure(context)["pace"] == 2 * first["pace"] and len(counted) == 2
+    run.write_evidence(replace(kept, fingerprint="of other code"))
+    monkeypatch.setattr(compute, "pace", lambda _: (1e9, 1, "cpu"))
+    compute.measure(context)
+    assert len(counted) == 3
