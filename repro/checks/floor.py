@@ -74,7 +74,8 @@ def minimise(bench: Bench, batch: Tensors, outputs: Tensors, groups: dict[str, t
         if not value.is_floating_point():
             continue
         if groups is None or name not in groups:
-            free[name] = torch.zeros_like(value, dtype=torch.float64).requires_grad_()
+            # contiguous, whatever the strides of the output: LBFGS asks for a view of the gradient
+            free[name] = torch.zeros(value.shape, dtype=torch.float64).requires_grad_()
         else:
             rest = value.shape[groups[name].dim() :]
             free[name] = torch.zeros((int(groups[name].max()) + 1, *rest), dtype=torch.float64).requires_grad_()

@@ -48,7 +48,8 @@ def other_values(
             changed = low + (high - low) * uniform
         return changed
     size = index_size(declaration, sizes)
-    pool = torch.arange(size) if size is not None else torch.unique(value)
+    low = int(declaration.range[0]) if declaration.range is not None and declaration.indexes is None else 0
+    pool = torch.arange(low, size) if size is not None else torch.unique(value)
     if declaration.padding is not None:
         pool = pool[pool != declaration.padding]
     if len(pool) < 2:

@@ -134,12 +134,15 @@ def loss_value(
             return [not_run(f"properties: loss_value names {name!r}, not declared. {near(name, bench.paper.tensors)}")]
     batch, outputs = outputs_for_loss(bench)
     generator = torch.Generator().manual_seed(8)
-    shape = outputs[logits].shape
+    place = class_axis(bench, logits, targets)
+    shape = outputs[logits].movedim(place, -1).shape
     classes = shape[-1]
     random = torch.randn(shape, generator=generator, dtype=torch.float64) * 2
     findings = []
     flat_targets = batch[targets].flatten().numpy()
-    known = flat_targets.clip(min=0)  # padding may be -100, which is no class
+    # a target that is no class, such as -100 or the 255 of void pixels, counts for nothing
+    counts = ((flat_targets >= 0) & (flat_targets < classes)) | (flat_targets == padding)
+    known = np.where((flat_targets >= 0) & (flat_targets < classes), flat_targets, 0)
     label = torch.from_numpy(np.array([oracle.smoothed_label(int(t), classes, smoothing) for t in known]))
     perfect = label.clamp_min(1e-12).log().reshape(shape)
     cases = {
@@ -148,7 +151,7 @@ def loss_value(
         f"perfect logits: the floor {oracle.floor(classes, smoothing):.4f}": perfect,
     }
     for words, value in cases.items():
-        terms = bench.call_loss({**batch, **outputs, logits: value})
+        terms = bench.call_loss({**batch, **outputs, logits: value.movedim(-1, place)})
         if term not in terms:
             return [
                 failed(
@@ -160,13 +163,21 @@ def loss_value(
                 )
             ]
         ours = terms[term].detach()
-        finding = judge_loss(
-            bench, term, "loss", ours, value.reshape(-1, classes).numpy(), flat_targets, smoothing, padding
-        )
+        rows = value.reshape(-1, classes).numpy()[counts]
+        finding = judge_loss(bench, term, "loss", ours, rows, flat_targets[counts], smoothing, padding)
         text = finding.summary.replace("agrees with its oracle", f"is right on {words}")
         text = text.replace("differs from its oracle", f"is wrong on {words}")
         findings.append(finding.with_changes(summary=text, component="loss" if term == "total" else term))
     return [scale_is_settled_elsewhere(bench, f) for f in shifted_first(bench, findings, logits, targets, padding)]
+
+
+def class_axis(bench: Bench, logits: str, targets: str) -> int:
+    """The axis of the logits that holds the classes: the one that the targets lack, [batch, classes, height, width] in
+    segmentation; else the last.
+    """
+    ours, theirs = bench.paper.tensors[logits].axes, bench.paper.tensors[targets].axes
+    more = [place for place, axis in enumerate(ours) if axis not in theirs]
+    return more[0] if len(more) == 1 and len(ours) == len(theirs) + 1 else -1
 
 
 def shifted_first(
@@ -252,6 +263,16 @@ def shift_of(bench: Bench, pair: Classification) -> int:
     return 0
 
 
+def used_places(bench: Bench, batch: Tensors, name: str) -> Tensor:
+    """Boolean, shaped like the tensor: false where a tensor beside it, of the same axes, holds padding."""
+    real = torch.ones_like(batch[name], dtype=torch.bool)
+    for other, value in batch.items():
+        declared = bench.paper.tensors.get(other)
+        if declared is not None and declared.axes == bench.paper.tensors[name].axes and value.shape == real.shape:
+            real &= real_places(bench, batch, other)
+    return real
+
+
 def judge_alignment(
     bench: Bench, pair: Classification, gradient: Tensor, batch: Tensors, where: dict[str, str]
 ) -> Finding:
@@ -265,7 +286,7 @@ def judge_alignment(
     }
     pulled = gradient.argmin(dim=-1)
     right = pulled == targets
-    if pair.padding is not None and bool((size[~real] > 0).any()) and bool(right[real].all()):
+    if not split_masks(bench) and bool((size[~real] > 0).any()) and bool(right[real].all()):
         count = int((size[~real] > 0).sum())
         return failed(
             "padding counts in the loss",
@@ -276,8 +297,8 @@ def judge_alignment(
             ),
             **fields,
         )
-    if pair.padding is None and bool((size[~real] > 0).any()):
-        (mask, *_) = split_masks(bench)
+    if pair.padding is None and (masks := split_masks(bench)) and bool((size[~real] > 0).any()):
+        mask = masks[0]
         return failed(
             f"places outside of {mask} count in the loss",
             observed=f"gradient at {int((size[~real] > 0).sum())} of {int((~real).sum())} places that do not train",
@@ -457,9 +478,11 @@ def normalised_twice(bench: Bench, name: str) -> dict[str, Any]:
 
 
 def counted_places(bench: Bench, pair: Classification, batch: Tensors) -> Tensor:
-    """Where targets are to count: not at padding, and of splits by mask only where the training mask is true."""
+    """Where targets are to count: not at padding, their own or that of a tensor beside them, and of splits by mask only
+    where the training mask is true.
+    """
     targets = batch[pair.targets]
-    real = targets != pair.padding if pair.padding is not None else torch.ones_like(targets, dtype=torch.bool)
+    real = targets != pair.padding if pair.padding is not None else used_places(bench, batch, pair.targets)
     for mask in split_masks(bench)[:1]:
         if mask in batch and batch[mask].shape == real.shape:
             real = real & batch[mask].bool()

@@ -22,6 +22,7 @@ from repro.checks.inputs import (
 )
 from repro.checks.modules import capturing, eval_mode, near, replacing, shaken, stage_modules, watched
 from repro.checks.registry import check, failed, not_run, passed, warned
+from repro.checks.unmasked import Unmasked
 from repro.contract.bench import Bench
 from repro.contract.components import location_of
 from repro.errors import ComponentError
@@ -339,16 +340,30 @@ def padded_batch(bench: Bench, input: str) -> Tensors:
 def appended(
     bench: Bench, model: Any, batch: Tensors, base: Tensor, real: Tensor, output: str, input: str, axis: str
 ) -> Finding:
-    longer = with_padding(bench, batch, axis, extra=3)
-    with torch.no_grad():
-        seen = bench.forward(model, longer)[output]
+    longer, change = with_padding(bench, batch, axis, extra=3), "3 more places"
     declared = bench.paper.tensors[output]
+    with torch.no_grad():
+        try:
+            seen = bench.forward(model, longer)[output]
+        except ComponentError:  # a table of positions may end here: then less padding must change nothing either
+            alone, spare = shortest_row(bench, batch, input, axis)
+            if not spare:
+                raise
+            batch, longer, change = (
+                alone,
+                cut(bench, alone, axis, alone[input].shape[-1] - spare),
+                f"{spare} fewer places",
+            )
+            base, seen = bench.forward(model, batch)[output], bench.forward(model, longer)[output]
+            real = real_output(bench, batch, declared, base.shape)
     if axis in declared.axes:
-        seen = seen.narrow(declared.axes.index(axis), 0, base.shape[declared.axes.index(axis)])
+        at = declared.axes.index(axis)
+        shared = min(base.shape[at], seen.shape[at])
+        base, seen, real = (x.narrow(at, 0, shared) for x in (base, seen, real))
     bound = tolerance.other_order(base[real])
     gap = tolerance.difference(base, seen)[real].max() if seen.shape == base.shape else torch.tensor(float("inf"))
     fields: dict[str, Any] = {
-        "expected": f"{output} at real positions unchanged by 3 more places of padding in {input}",
+        "expected": f"{output} at real positions unchanged by {change} of padding in {input}",
         "observed": f"largest change {tolerance.number(float(gap))}",
         "threshold": f"{tolerance.number(bound)} ({tolerance.why_other_order()})",
         "location": component_location(bench, "model"),
@@ -370,6 +385,23 @@ def appended(
     else:
         likely = ("padding mask dropped in the cross-attention (memory mask None)", *likely[1:3], likely[0])
     return failed(f"{output} changes with the amount of padding in {input}", likely=likely, **fields)
+
+
+def shortest_row(bench: Bench, batch: Tensors, input: str, axis: str) -> tuple[Tensors, int]:
+    """The example of `input` with the most padding, as a batch of one, and how many places of it are padding."""
+    declared = bench.paper.tensors[input]
+    if declared.axes != ("batch", axis):
+        return batch, 0
+    spare = (~real_places(bench, batch, input)).sum(dim=1)
+    row = int(spare.argmax())
+    return {name: one_row(bench, name, value, row) for name, value in batch.items()}, int(spare[row])
+
+
+def one_row(bench: Bench, name: str, value: Tensor, row: int) -> Tensor:
+    declared = bench.paper.tensors.get(name)
+    if declared is None or "batch" not in declared.axes:
+        return value
+    return value.narrow(declared.axes.index("batch"), row, 1)
 
 
 def overwritten(
@@ -415,6 +447,12 @@ def overwritten(
     return findings
 
 
+def counts_something(bench: Bench, name: str) -> bool:
+    """Whether a tensor holds whole numbers that index nothing and are no noise, such as the lengths of sentences."""
+    declared = bench.paper.tensors.get(name)
+    return declared is not None and not declared.is_floating and declared.indexes is None and declared.random is None
+
+
 @check(phase="model", family="metamorphic", component="model")
 def batch_independent(bench: Bench, *, output: str = "") -> Finding:
     """Decides whether an example's output depends on that example alone, in eval mode.
@@ -450,7 +488,11 @@ def batch_independent(bench: Bench, *, output: str = "") -> Finding:
             mixed = torch.where(keep, new, batch[key])
             mixed.select(place, 0).copy_(batch[key].select(place, 0))
             neighbours[key] = mixed
-        others = bench.forward(model, neighbours)[name]
+        try:
+            others = bench.forward(model, neighbours)[name]
+        except ComponentError:  # whole numbers that index nothing, such as lengths, may fit their own example only
+            neighbours |= {key: batch[key] for key in inputs if counts_something(bench, key)}
+            others = bench.forward(model, neighbours)[name]
     at = declared.axes.index("batch")
     fields: dict[str, Any] = {
         "expected": f"{name} of an example is the same whatever stands beside it",
@@ -611,8 +653,48 @@ def constant_tokens(
         return passed(
             f"positions of {input} are told apart at {name}", location=component_location(bench, "model"), **fields
         )
+    # positions that are relative, turned into queries and keys or added to scores, do not show where all tokens agree
+    told = order_matters(bench, model, batch, input, output, axis, place)
+    if told:
+        fields["observed"] += f"; yet without masks, {told}"
+        return passed(f"positions of {input} are told apart by their distance", **fields)
     first = next(iter(seen.values()))
+    if told is None:
+        text = f"each place of {input} computes the same where all tokens agree: relative positions, or none"
+        return warned(text, location=first[2], **fields)
     return failed(f"the model is blind to the order of {input}", location=first[2], **fields)
+
+
+def order_matters(
+    bench: Bench, model: Any, batch: Tensors, input: str, output: str, axis: str, place: int
+) -> str | None:
+    """What of the output changes, attention unmasked, when the two tokens before the last change places: "" if nothing.
+
+    None where it cannot be told, since the first place still does not see the last one: it is hidden in another way.
+    """
+    tokens = batch[input]
+    length = tokens.shape[place]
+    other = other_values(bench, bench.paper.tensors[input], tokens, known_sizes(bench, batch), seed=3)
+    tokens = tokens.clone()
+    tokens.select(place, length - 2).copy_(other.select(place, length - 3))  # so that the two differ
+    order = torch.arange(length)
+    order[[length - 3, length - 2]] = order[[length - 2, length - 3]]
+    changed = tokens.clone()
+    changed.select(place, length - 1).copy_(other.select(place, length - 1))
+    with torch.no_grad(), Unmasked():
+        base, swapped, ended = (
+            bench.forward(model, {**batch, input: value})[output]
+            for value in (tokens, tokens.index_select(place, order), changed)
+        )
+    at = bench.paper.tensors[output].axes.index(axis) if axis in bench.paper.tensors[output].axes else None
+    bound = tolerance.other_order(base)
+    if at is not None:
+        seen = tolerance.difference(base.select(at, 0), ended.select(at, 0))
+        if not float(seen.max()) > bound:
+            return None
+        base, swapped = base.select(at, length - 1), swapped.select(at, length - 1)
+    gap = float(tolerance.difference(base, swapped).max())
+    return f"{output} changes by {tolerance.number(gap)} when two tokens change places" if gap > bound else ""
 
 
 def swapped_tokens(bench: Bench, model: Any, batch: Tensors, input: str, output: str, place: int) -> Finding:

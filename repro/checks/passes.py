@@ -163,14 +163,15 @@ def shared_lengths(bench: Bench, batch: Mapping[str, Tensor]) -> dict[tuple[str 
 def fingerprints(
     bench: Bench, name: str, value: Tensor, lengths: Mapping[tuple[str | int, ...], np.ndarray]
 ) -> list[bytes]:
-    """A fingerprint of each example's part of a tensor: its values without padding at the end."""
+    """A fingerprint of each example's part of a tensor: its values without what stands at padding."""
     declaration = bench.paper.tensors.get(name)
     if declaration is None or "batch" not in declaration.axes or value.dim() != len(declaration.axes):
         return []
     rows = value.detach().cpu().movedim(declaration.axes.index("batch"), 0)
     array = np.ascontiguousarray(rows.numpy())
-    if declaration.padding is not None and declaration.axes in lengths:
-        return [short(row[:length].tobytes()) for row, length in zip(array, lengths[declaration.axes], strict=True)]
+    if (used := lengths.get(declaration.axes)) is not None and len(used) == len(array):
+        # its own padding, or that of a tensor beside it: the tag of a word that is none
+        return [short(row[:length].tobytes()) for row, length in zip(array, used, strict=True)]
     return [short(row.tobytes()) for row in array]
 
 

@@ -75,15 +75,14 @@ def build(node: Mapping[str, Any], key: str, *positional: Any, **given: Any) -> 
 def check_arguments(target: Any, positional: tuple[Any, ...], arguments: Mapping[str, Any], key: str) -> None:
     """Raise `ConfigError` naming each argument that the target does not take or misses."""
     accepted = parameters_of(target)
+    called = getattr(target, "__name__", type(target).__name__)  # an object that is called has no name of its own
     if any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         return
     faults = []
     for name in arguments:
         if name not in accepted:
             near = difflib.get_close_matches(name, accepted, n=1)
-            faults.append(
-                f"{key}.{name}: {target.__name__} takes no such argument" + (f"; near: {near[0]}" if near else "")
-            )
+            faults.append(f"{key}.{name}: {called} takes no such argument" + (f"; near: {near[0]}" if near else ""))
     names = list(accepted.values())
     for parameter in names[len(positional) :]:
         needed = parameter.default is parameter.empty and parameter.kind not in (
@@ -91,9 +90,9 @@ def check_arguments(target: Any, positional: tuple[Any, ...], arguments: Mapping
             parameter.VAR_KEYWORD,
         )
         if needed and parameter.name not in arguments:
-            faults.append(f"{key}.{parameter.name}: missing; {target.__name__} needs it")
+            faults.append(f"{key}.{parameter.name}: missing; {called} needs it")
     if faults:
-        raise ConfigError("\n".join(faults), f"{target.__name__} is defined at {location_of(target)}.")
+        raise ConfigError("\n".join(faults), f"{called} is defined at {location_of(target)}.")
 
 
 def parameters_of(target: Any) -> dict[str, inspect.Parameter]:

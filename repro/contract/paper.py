@@ -169,13 +169,25 @@ class Paper:
             )
         return training
 
+    def evaluation(self) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """What is called with (model, data, …), and its arguments from the config. A class is built with them, and its
+        object called.
+        """
+        import inspect
+
+        node = self.node("evaluation")
+        target = locate(node["_target_"], "evaluation._target_")
+        arguments = {key: value for key, value in node.items() if not key.startswith("_")}
+        if not inspect.isclass(target):
+            return target, arguments
+        return build_callable(node, "evaluation"), {}
+
     def evaluate(self, model: Any, data: Any, split: str, **extra: Any) -> dict[str, float]:
         """Metric values of `model` on `split`; `extra` (trajectory, checkpoints, device) is passed where taken."""
         from repro.extensions import measured
 
         node = self.node("evaluation")
-        target = locate(node["_target_"], "evaluation._target_")
-        arguments = {key: value for key, value in node.items() if not key.startswith("_")}
+        target, arguments = self.evaluation()
         accepted = parameters_of(target)
         for name, value in {"split": split, **extra}.items():
             if name in accepted:

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 def known_sizes(paper: Paper, *tensor_sets: Mapping[str, Tensor]) -> dict[str, int]:
-    """Sizes by axis name: whole numbers of that name in the config's components, then the shapes of tensors."""
+    """Sizes by axis name: those of what a batch holds, then whole numbers of that name in the config's components, then
+    the shapes of outputs. A `width` of the config may be one of channels where that of a picture is meant.
+    """
     sizes: dict[str, int] = {}
+    given: dict[str, int] = {}
     for component in ("data", "model", "loss", "training"):
         for name, value in flat(paper.settings.get(component) or {}).items():
             if isinstance(value, int) and not isinstance(value, bool):
@@ -23,10 +26,11 @@ def known_sizes(paper: Paper, *tensor_sets: Mapping[str, Tensor]) -> dict[str, i
             declaration = paper.tensors.get(name)
             if declaration is None or tensor.dim() != len(declaration.axes):
                 continue
+            into = given if declaration.output_of is None else sizes
             for axis, size in zip(declaration.axes, tensor.shape, strict=True):
                 if isinstance(axis, str):
-                    sizes.setdefault(axis, size)
-    return sizes
+                    into.setdefault(axis, size)
+    return {**sizes, **given}
 
 
 def flat(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,8 +149,7 @@ class Loop:
         evaluation = self.paper.settings.get("evaluation") or {}
         self.evaluation_names: set[str] = set()
         if evaluation:
-            target = locate(evaluation["_target_"], "evaluation._target_")
-            self.evaluation_names = set(parameters_of(target))
+            self.evaluation_names = set(parameters_of(self.paper.evaluation()[0]))
 
     def _stream(self) -> Iterator[Batch]:
         """Endless batches on the device; of each, this process's part."""

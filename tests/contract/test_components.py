@@ -104,6 +104,19 @@ def test_metrics_that_are_scalars_of_a_library_are_numbers(package: Path) -> Non
     assert len(metrics["d"]) == 2  # which the gate of evaluation refuses
 
 
+def test_a_class_of_an_evaluation_is_built_and_its_object_called(package: Path) -> None:
+    (package / "evaluator.py").write_text(
+        "class Evaluator:\n    def __init__(self, classes):\n        self.classes = classes\n\n"
+        "    def __call__(self, model, data, split='test'):\n        return {split: self.classes}\n\n\n"
+        "class Forgotten:\n    pass\n"
+    )
+    settings = {"paper": {"name": "p"}, "evaluation": {"_target_": "persons_paper.evaluator.Evaluator", "classes": 3}}
+    assert Paper.from_config(settings).evaluate(None, None, "validation") == {"validation": 3}
+    settings["evaluation"] = {"_target_": "persons_paper.evaluator.Forgotten"}
+    with pytest.raises(ComponentError, match=r"persons_paper.evaluator.Forgotten is not callable"):
+        Paper.from_config(settings).evaluate(None, None, "validation")
+
+
 def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
     (package / "leaves.py").write_text("import sys\n\n\ndef make():\n    sys.exit(3)\n")
     with pytest.raises(ComponentError, match=r"leaves.py:5 in make(?s:.*)SystemExit: 3"):

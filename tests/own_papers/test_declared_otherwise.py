@@ -113,6 +113,16 @@ def test_train_mode_in_evaluation_matters_where_the_model_has_one(layer: str, ou
     assert finding.outcome is outcome
 
 
+@pytest.mark.parametrize(("layer", "outcome"), [("nn.Identity()", Outcome.PASSED), ("nn.Dropout(0.5)", Outcome.FAILED)])
+def test_train_mode_in_an_update_matters_where_the_model_has_one(layer: str, outcome: Outcome) -> None:
+    name = whole_paper()
+    replace(Path(name, "training.py"), "        self.model.train()\n", "")
+    replace(Path(name, "model.py"), "        self.linear = ", f"        self.more = {layer}\n        self.linear = ")
+    replace(Path(name, "model.py"), "self.linear(input)", "self.linear(self.more(input))")
+    (finding,) = found(name, "train_mode")
+    assert finding.outcome is outcome
+
+
 def test_an_update_that_logs_no_loss_is_told_at_the_training_gate() -> None:
     name = whole_paper()
     replace(Path(name, "training.py"), '{"loss": terms', '{"error": terms')

@@ -15,8 +15,8 @@ from repro.findings import Outcome
 from .planting import OUTSIDE, Planted, planted_settings, settings_of
 from .suite import Case, gates, meet, written
 
-#: Papers whose recurrent nets take longer than a few seconds.
-LONG = ("rnnlm", "translate")
+#: Papers that take longer than a few seconds.
+LONG = ("mlm", "rnnlm", "rope", "translate", "unet")
 PAPERS = [
     pytest.param(folder.name, marks=[pytest.mark.slow] if folder.name in LONG else [])
     for folder in sorted(OUTSIDE.iterdir())

@@ -1,0 +1,1 @@
+"""Named things in sentences, by a BiLSTM and a conditional random field."""

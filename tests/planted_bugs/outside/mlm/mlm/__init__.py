@@ -1,0 +1,1 @@
+"""Words hidden in a sentence, guessed from both sides."""

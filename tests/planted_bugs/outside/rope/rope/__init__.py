@@ -1,0 +1,1 @@
+"""A GPT that turns queries and keys by their position."""

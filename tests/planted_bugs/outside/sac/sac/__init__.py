@@ -1,0 +1,1 @@
+"""Soft actor-critic on a mass that is pushed to the middle."""
