@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from repro.tracking.files import write_whole
+
 
 class Fork:
     """Runs `work(tell)` in a fork. `read` gives what was told since the last call; `ended` once all has been read.
@@ -45,9 +47,7 @@ class Fork:
                 os.dup2(self.output.fileno(), stream)
 
             def tell(event: Mapping[str, Any]) -> None:
-                line = json.dumps(event, default=str).encode() + b"\n"
-                while line:
-                    line = line[os.write(writing, line) :]
+                write_whole(writing, json.dumps(event, default=str).encode() + b"\n")
 
             try:
                 work(tell)
