@@ -78,7 +78,6 @@ def ppo_loss_value(
         old_value: torch.from_numpy(before).to(bench.dtype),
     }
     total = bench.call_loss({**batch, **outputs})["total"].detach()
-    spread = entropy(distribution, given)
     surrogate = surrogates(new, old, gain, clip)
     error = value_errors(worth, before, target, clip_value)
 
@@ -90,31 +89,7 @@ def ppo_loss_value(
         bonus = entropy(distribution, now)
         return float((policy + value_coefficient * 0.5 * critic - entropy_coefficient * bonus).mean())
 
-    def whole(
-        policy: str = "", critic: str = "", c1: float = value_coefficient, c2: float = entropy_coefficient
-    ) -> Any:
-        return np.array((surrogate[policy] + c1 * 0.5 * error[critic] - c2 * spread).mean())
-
-    right = whole()
-    wrong = {text: whole(policy=text) for text in surrogate if text}
-    wrong |= {text: whole(critic=text) for text in error if text}
-    if entropy_coefficient:
-        wrong |= {
-            "the sign of the entropy bonus is wrong: it punishes exploration": whole(c2=-entropy_coefficient),
-            "the entropy bonus is left out": whole(c2=0.0),
-        }
-    else:
-        wrong |= {"an entropy bonus where the paper has none": np.array(np.nan)}
-    wrong |= {
-        "the value loss is left out": whole(c1=0.0),
-        "the value loss has no factor ½, or c₁ is twice the declared one": whole(c1=2 * value_coefficient),
-        "the value loss is halved twice, or c₁ is half of the declared one": whole(c1=0.5 * value_coefficient),
-        "the sign of the value loss is wrong": whole(c1=-value_coefficient),
-        "sum instead of mean reduction": right * len(new),
-        "sum instead of mean reduction of the surrogate": right + (len(new) - 1) * surrogate[""].mean(),
-        "sum instead of mean reduction of the value loss": right
-        + (len(new) - 1) * value_coefficient * 0.5 * error[""].mean(),
-    }
+    right, wrong = totals(surrogate, error, entropy(distribution, given), value_coefficient, entropy_coefficient)
     by = f" ({source})" if source else ""
     fields: dict[str, Any] = {
         "expected": f"{shown(right)}: - L^CLIP + {value_coefficient:g} · ½ (V - V^targ)²"
@@ -138,6 +113,39 @@ def ppo_loss_value(
     return failed(
         "the total is not that of PPO", likely=(*same, *(text for text in wrong if text not in same))[:4], **fields
     )
+
+
+def totals(
+    surrogate: Mapping[str, np.ndarray], error: Mapping[str, np.ndarray], bonus: np.ndarray, c1: float, c2: float
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """- L^CLIP + c₁ ½ (V - V^targ)² - c₂ S over all steps, and what mistakes make of it by their words.
+
+    `surrogate` and `error` are as `surrogates` and `value_errors` give them, `bonus` is the entropy [n] of each step.
+    """
+
+    def total(policy: str = "", critic: str = "", c1: float = c1, c2: float = c2) -> np.ndarray:
+        return np.array((surrogate[policy] + c1 * 0.5 * error[critic] - c2 * bonus).mean())
+
+    right, others = total(), len(bonus) - 1
+    wrong = {text: total(policy=text) for text in surrogate if text}
+    wrong |= {text: total(critic=text) for text in error if text}
+    if c2:
+        wrong |= {
+            "the sign of the entropy bonus is wrong: it punishes exploration": total(c2=-c2),
+            "the entropy bonus is left out": total(c2=0.0),
+        }
+    else:
+        wrong |= {"an entropy bonus where the paper has none": np.array(np.nan)}
+    wrong |= {
+        "the value loss is left out": total(c1=0.0),
+        "the value loss has no factor ½, or c₁ is twice the declared one": total(c1=2 * c1),
+        "the value loss is halved twice, or c₁ is half of the declared one": total(c1=0.5 * c1),
+        "the sign of the value loss is wrong": total(c1=-c1),
+        "sum instead of mean reduction": right * len(bonus),
+        "sum instead of mean reduction of the surrogate": right + others * surrogate[""].mean(),
+        "sum instead of mean reduction of the value loss": right + others * c1 * 0.5 * error[""].mean(),
+    }
+    return right, wrong
 
 
 def slope_fault(
