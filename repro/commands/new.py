@@ -171,7 +171,7 @@ def write(texts: dict[Path, str]) -> None:
 def told(answers: Answers, written: dict[Path, str]) -> str:
     lines = [f"{len(written)} files:", *(f"  {path}" for path in written), ""]
     lines += [
-        f"Next: python -m repro run paper={answers.name}       the first step that is not done, and what to do there",
-        f"      python -m repro session paper={answers.name}   the page of that step",
+        f"Next: python -m repro run paper={answers.name}       # the first step that is not done, and what to do there",
+        f"      python -m repro session paper={answers.name}   # the page of that step",
     ]
     return "\n".join(lines)

@@ -230,7 +230,7 @@ def lines_of(evidence: Evidence, chosen: Sequence[str]) -> list[str]:
     for place, finding in enumerate(found):
         lines.append(f"   {'To do:' if place == 0 else '':7} {finding.location}: {finding.summary}")
     lines += [
-        f"   {'Page:':7} python -m repro session {words} step={evidence.phase}   what this step is about",
-        f"   {'Then:':7} python -m repro run {words}   goes on from here",
+        f"   {'Page:':7} python -m repro session {words} step={evidence.phase}   # what this step is about",
+        f"   {'Then:':7} python -m repro run {words}   # goes on from here",
     ]
     return lines

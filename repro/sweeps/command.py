@@ -47,7 +47,7 @@ def run_sweep(composed: Composed, kind: str, display: Display) -> ExitCode:
     if kind == "ablation":
         # the verdict reads studies of the gauntlet's length when it is judged, and a gap's causes those of any
         command = shlex.join(["python", "-m", "repro", "run", f"paper={folder.paper}", *folder.typed])
-        display.note(f"Next: {command}     judges the claims and gaps again; what is trained stays")
+        display.note(f"Next: {command}   # judges the claims and gaps again; what is trained stays")
     return ExitCode.GATE_FAILED if record["counts"]["failed"] else ExitCode.OK
 
 

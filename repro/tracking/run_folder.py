@@ -347,4 +347,4 @@ def choosing(overrides: Iterable[str]) -> list[str]:
     """The overrides that choose a run, without its paper and what only said which parts of it were to be done."""
     keys = ((word, word.partition("=")[0]) for word in overrides)
     passing = ("paper", "phases", "keep_going", "sweep")
-    return [word for word, key in keys if key not in passing and not key.startswith("sweep.")]
+    return [word for word, key in keys if key not in passing and not key.startswith(("sweep.", "check."))]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,10 @@ def test_ctrl_d_keeps_what_was_answered_and_leaves_the_rest(monkeypatch: pytest.
     assert "10 files" in capsys.readouterr().out
     config = Path("conf/paper/own_new.yaml").read_text()
     assert "A Small Paper" in config and "it learns" in config and "no colours" in config
+
+
+def test_what_stands_beside_the_next_commands_is_a_comment_to_the_shell(capsys: Captured) -> None:
+    assert main(["new", "own_new", "--yes"]) == 0
+    lines = [line.removeprefix("Next:").strip() for line in capsys.readouterr().out.splitlines()[-2:]]
+    words = [shlex.split(line, comments=True) for line in lines]
+    assert words == [["python", "-m", "repro", command, "paper=own_new"] for command in ("run", "session")]
