@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from repro.checks.registry import check, failed, not_run, passed
 from repro.contract.bench import Bench
 from repro.findings import Finding
 from repro.oracles import bleu as bleu_oracle
+
+LOWERED = "BLEU on lower-cased text instead of cased text"
 
 
 @contextmanager
@@ -58,55 +60,9 @@ def bleu_of_raw_text(bench: Bench) -> Finding:
         return not_run("evaluate computes BLEU without sacrebleu, so its sentences are not seen")
     metric, hypotheses, streams = calls[-1]
     raw = data.references("validation") if hasattr(data.data, "references") else None
-    fields: dict[str, Any] = {
-        "threshold": "character by character",
-        "location": component_location(bench, "evaluation"),
-    }
-    if getattr(metric, "lowercase", False):
-        return failed(
-            "BLEU is computed case-insensitively",
-            expected="case:mixed in the signature",
-            observed=str(metric.get_signature()),
-            likely=("BLEU on lower-cased text instead of cased text",),
-            **fields,
-        )
-    if raw is not None and list(raw) != streams[0]:
-        number = next((i for i, (a, b) in enumerate(zip(raw, streams[0], strict=False)) if a != b), 0)
-        exchanged = list(raw) == hypotheses
-        got = streams[0][number] if number < len(streams[0]) else ""
-        return failed(
-            "the references that BLEU is computed against are not the raw ones",
-            expected=repr(raw[number] if number < len(raw) else ""),
-            observed=repr(got),
-            likely=(
-                ("hypotheses and references are exchanged",)
-                if exchanged
-                else ("BLEU on lower-cased text instead of cased text",)
-                if got == (raw[number] if number < len(raw) else "").lower()
-                else (
-                    "BLEU on sub-word pieces instead of detokenised text",
-                    "references are normalised before",
-                )
-            ),
-            **fields,
-        )
-    letters = [h for h in hypotheses if any(c.isalpha() for c in h)]
-    if raw is None and streams[0] and not any(c.isupper() for r in streams[0] for c in r):
-        return failed(
-            "no reference that BLEU sees has a capital letter, though every text was given with some",
-            expected="cased text",
-            observed=repr(streams[0][0]),
-            likely=("BLEU on lower-cased text instead of cased text",),
-            **fields,
-        )
-    if letters and all(h == h.lower() for h in letters) and any(len(h) > 3 for h in letters):
-        return failed(
-            "hypotheses are lower-cased before BLEU",
-            expected="the text as decoded",
-            observed=repr(letters[0]),
-            likely=("BLEU on lower-cased text instead of cased text",),
-            **fields,
-        )
+    location = component_location(bench, "evaluation")
+    if fault := text_fault(metric, hypotheses, streams[0], raw, location):
+        return fault
     tokens = [[metric.tokenizer(line.rstrip()).split() for line in lines] for lines in (hypotheses, streams[0])]
     ours = bleu_oracle.bleu(tokens[0], tokens[1])
     if len(streams) == 1 and abs(ours - float(metrics["bleu"])) > 1e-6 * max(1.0, ours):
@@ -115,10 +71,65 @@ def bleu_of_raw_text(bench: Bench) -> Finding:
             expected=f"{ours:.9g} (repro/oracles/bleu.py)",
             observed=f"{metrics['bleu']:.9g}",
             threshold="1e-6 of the value",
-            location=component_location(bench, "evaluation"),
+            location=location,
             likely=(
                 "BLEU of single sentences is averaged instead of taken over the corpus",
                 "the value is scaled to 0 … 1",
             ),
         )
     return passed("BLEU sees raw, cased text and agrees with an independent one", observed=str(metric.get_signature()))
+
+
+def text_fault(
+    metric: Any, hypotheses: list[str], references: list[str], raw: Sequence[str] | None, location: str
+) -> Finding | None:
+    """The finding on text that BLEU should not have been given; `raw` are the references before anybody touched them.
+
+    Every text that the data gave has capital letters: where none is left, it was lower-cased on the way.
+    """
+    fields: dict[str, Any] = {"threshold": "character by character", "location": location}
+    if getattr(metric, "lowercase", False):
+        return failed(
+            "BLEU is computed case-insensitively",
+            expected="case:mixed in the signature",
+            observed=str(metric.get_signature()),
+            likely=(LOWERED,),
+            **fields,
+        )
+    if raw is not None and list(raw) != references:
+        number = next((i for i, (a, b) in enumerate(zip(raw, references, strict=False)) if a != b), 0)
+        wanted = raw[number] if number < len(raw) else ""
+        got = references[number] if number < len(references) else ""
+        likely: tuple[str, ...] = (
+            "BLEU on sub-word pieces instead of detokenised text",
+            "references are normalised before",
+        )
+        if list(raw) == hypotheses:
+            likely = ("hypotheses and references are exchanged",)
+        elif got == wanted.lower():
+            likely = (LOWERED,)
+        return failed(
+            "the references that BLEU is computed against are not the raw ones",
+            expected=repr(wanted),
+            observed=repr(got),
+            likely=likely,
+            **fields,
+        )
+    if raw is None and references and not any(c.isupper() for r in references for c in r):
+        return failed(
+            "no reference that BLEU sees has a capital letter, though every text was given with some",
+            expected="cased text",
+            observed=repr(references[0]),
+            likely=(LOWERED,),
+            **fields,
+        )
+    letters = [h for h in hypotheses if any(c.isalpha() for c in h)]
+    if letters and all(h == h.lower() for h in letters) and any(len(h) > 3 for h in letters):
+        return failed(
+            "hypotheses are lower-cased before BLEU",
+            expected="the text as decoded",
+            observed=repr(letters[0]),
+            likely=(LOWERED,),
+            **fields,
+        )
+    return None
