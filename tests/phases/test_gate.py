@@ -16,7 +16,7 @@ from repro.configuration.compose import compose
 from repro.contract.paper import Paper
 from repro.findings import Evidence, Gate, Outcome
 from repro.phases.context import PhaseContext
-from repro.phases.gate import run_gate
+from repro.phases.gate import planned_checks, run_gate
 from repro.tracking.run_folder import RunFolder
 
 from ..planted_bugs.suite import Silent
@@ -86,3 +86,17 @@ def test_a_check_that_cannot_run_is_counted_apart(tmp_path: Path) -> None:
     assert evidence.outcome is Gate.PASSED  # nothing failed, and what did not run is said
     assert "1 check, 1 not run" in evidence.summary
     assert evidence.count(Outcome.PASSED) == 1
+
+
+def test_a_declared_property_takes_the_place_of_its_types_bare_check(tmp_path: Path) -> None:
+    composed = compose(["paper=transformer", "scale=smoke"])
+    paper = Paper.from_config(composed.config)
+    context = PhaseContext(composed, paper, RunFolder(tmp_path / "transformer" / "run"), Silent())
+    planned = planned_checks("model", context)
+    declared = [one for one in paper.properties if registry.find(one.name).phase == "model" and one.options]
+    assert declared
+    for one in declared:
+        assert (one.name, one.options) in planned and (one.name, {}) not in planned
+    composed.config.phase.model.checks = [*composed.config.phase.model.checks, declared[0].name]
+    bare = PhaseContext(composed, Paper.from_config(composed.config), context.folder, Silent())
+    assert planned_checks("model", bare) == planned, "listed by the phase as well, it is still run as declared alone"

@@ -32,6 +32,11 @@ def test_one_seed_may_be_off_course(tmp_path: Path) -> None:
     )
 
 
+def test_a_seed_below_the_curve_is_off_course_as_well(tmp_path: Path) -> None:
+    (said,) = warnings(tmp_path, {0: [3.0, 1.4, 1.0]})
+    assert "seed-0 may be off course at step 20: loss on validation 1.4" in said
+
+
 def test_a_step_with_a_tolerance_of_its_own_is_held_to_it(tmp_path: Path) -> None:
     import re
 
