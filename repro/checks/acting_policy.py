@@ -12,6 +12,7 @@ from torch import Tensor
 
 from repro.checks import tolerance
 from repro.checks.acting import BATCHES, RECURRING, REPEATED, acted, keys, recurs
+from repro.checks.drawn_actions import judge_drawn
 from repro.checks.inputs import component_location, forward_inputs
 from repro.checks.policies import arrays, log_probability, undeclared, unknown
 from repro.checks.registry import check, failed, not_run, passed
@@ -33,7 +34,8 @@ def acting_policy_stored(
     value: str = "",
     old_value: str = "",
 ) -> list[Finding]:
-    """Decides whether a batch holds the log-probability of the policy that acted: ratio 1 at first, then constant.
+    """Decides whether a batch holds the log-probability of the policy that acted: ratio 1 at first, then constant; and
+    whether its actions are draws from that policy.
 
     Before any update the policy that learns is the one that acted, so the ratio of both is exactly 1. Afterwards the
     same step must come with the same old log-probability, though the policy has changed.
@@ -63,6 +65,8 @@ def acting_policy_stored(
     findings = [judge_first(bench, outputs, first, action, log_probability, distribution, parameters)]
     if value and old_value:
         findings.append(judge_value(bench, outputs, first, value, old_value))
+    if not recurs(bench, first):
+        findings.append(judge_drawn(bench, action, distribution, parameters))
     findings.append(
         not_run(RECURRING)
         if recurs(bench, first)

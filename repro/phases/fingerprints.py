@@ -24,7 +24,7 @@ DECIDING = ("checks", "oracles", "contract", "phases")
 #: Sections of the configuration, components and earlier phase that each phase's evidence depends on.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "analysis": ("paper", "ablations", "scale"),
-    "data": ("data", "dataset", "tensors", "splits"),
+    "data": ("data", "dataset", "tensors", "splits", "properties"),
     "model": ("model", "stages", "properties", "initialisation", "pieces"),
     "loss": ("loss", "properties", "pieces"),
     "training": ("training", "schedule", "optimiser"),
@@ -44,6 +44,8 @@ COMPONENT: dict[str, tuple[str, ...]] = {
 }
 #: Pieces that checks of the data phase call; all others are called by later phases.
 DATA_PIECES = ("collect", "flatten_rollout", "preprocess", "per_pixel_mean", "augment")
+#: What a model that acts for its data, and the checks of what it did, depend on.
+ACTING = ("model", "loss", "training")
 BEFORE = {
     "model": "data",
     "loss": "model",
@@ -182,9 +184,26 @@ def extension_files(paper: Paper) -> set[Path]:
     return {path for name in paper.settings.get("extensions") or () for path in source_files(f"{name}.registered")}
 
 
+def acts(paper: Paper) -> bool:
+    """Whether the data come from acting: their `batches` asks for the model."""
+    target = paper.targets().get("data", "")
+    for path in source_files(target):
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, OSError):
+            continue
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef) or node.name != "batches":
+                continue
+            if "model" in {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}:
+                return True
+    return False
+
+
 def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
     """Fingerprint of everything that the evidence of `phase` depends on, earlier phases included."""
-    sections = {name: paper.settings.get(name) for name in SECTIONS[phase]}
+    acting = ACTING if phase == "data" and acts(paper) else ()
+    sections = {name: paper.settings.get(name) for name in (*SECTIONS[phase], *acting)}
     if phase in ("analysis", "reproduction"):
         sections["table"] = table_digest
     files: set[Path] = set()
@@ -194,7 +213,8 @@ def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
         sections["everything"] = scientific(paper.settings)
     for key, target in every_target(paper).items():
         of_data = phase == "data" and key.removeprefix("pieces.") in DATA_PIECES
-        if systems or of_data or key.partition(".")[0] in COMPONENT[phase]:
+        component = key.partition(".")[0]
+        if systems or of_data or component in COMPONENT[phase] or (acting and component in (*acting, "pieces")):
             files |= source_files(target)
     return digest(
         {

@@ -20,7 +20,7 @@ from repro.contract.paper import Paper
 from repro.errors import ComponentError
 from repro.findings import Evidence, Finding, Gate
 from repro.phases.context import PhaseContext
-from repro.phases.fingerprints import COMPONENT, SECTIONS
+from repro.phases.fingerprints import COMPONENT, SECTIONS, acts
 from repro.phases.runner import failed_component
 from repro.tracking.run_folder import RunFolder
 
@@ -63,6 +63,8 @@ class Case:
     def start(self) -> str:
         """The first phase whose evidence depends on what is patched or set; earlier gates see the correct paper."""
         if is_outside(self.planted.paper):  # small, and its files may hold pieces that any phase calls
+            return phases.CHECKED[0]
+        if acts(Paper.from_config(settings_of(paper=self.planted.paper))):  # whatever changes, it acts otherwise
             return phases.CHECKED[0]
         files = {FIRST.get(patch.file, patch.file) for patch in self.planted.patches}
         keys = {
