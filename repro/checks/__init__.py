@@ -1,4 +1,7 @@
-"""The check library, one file a family. `from repro.checks import causal; causal.show("transformer")` runs one."""
+"""The check library, a file for each thing that is judged; `from repro.checks import causal` finds a check by name.
+
+`causal.show("transformer")` runs it alone.
+"""
 
 from __future__ import annotations
 
