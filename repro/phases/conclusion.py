@@ -43,7 +43,8 @@ def conclude_run(context: PhaseContext, names: list[str], gate_open: bool) -> Ex
     mirror(context)
     colour = coloured(sys.stdout)
     width = min(shutil.get_terminal_size((100, 24)).columns, 140)
-    context.display.note(render(collect(context.folder.root), folder=context.folder.root, width=width, colour=colour))
+    root = context.folder.root
+    context.display.note(render(collect(root), folder=root, width=width, colour=colour, told=True))
     return code
 
 

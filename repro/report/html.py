@@ -103,7 +103,8 @@ def head(report: tree.Report) -> Markup:
         ),
     ]
     items = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts if value]
-    said = [*finals.told(report), *report.sentences[1:]]
+    stopped = [words.stopped(report)] if report.sentences else []  # without a verdict it is the first sentence
+    said = [*filter(None, stopped), *finals.told(report), *report.sentences[1:]]
     return tag(
         "header",
         tag("p", "Discrepancy report", class_="over"),

@@ -28,7 +28,8 @@ MOST_SAID = 400
 def render(report: tree.Report) -> str:
     """The whole report; every part is left out where there is nothing to say."""
     parts = [f"### {text(words.first_sentence(report))}"]
-    if said := [*finals.told(report), *report.sentences[1:]]:
+    stopped = [words.stopped(report)] if report.sentences else []
+    if said := [*filter(None, stopped), *finals.told(report), *report.sentences[1:]]:
         parts.append(text(" ".join(said)))
     parts.append(text(" · ".join(run_facts(report.header))))
     parts += failures(report)

@@ -28,20 +28,27 @@ URGENT = ("mismatch_worse", "mismatch_better", "inconclusive", "paper_inconsiste
 
 
 def render(
-    report: tree.Report, folder: Path | None = None, width: int = 100, colour: bool = False, most: int = 14
+    report: tree.Report,
+    folder: Path | None = None,
+    width: int = 100,
+    colour: bool = False,
+    most: int = 14,
+    told: bool = False,
 ) -> str:
     """The text, `width` columns wide where the words allow; at most `most` rows, the rest are counted.
 
-    `folder` is where report.html lies; without it the last line names no path.
+    `folder` is where report.html lies; without it the last line names no path. `told`: where the run stopped was said.
     """
     lines = list(report.sentences) or [words.first_sentence(report)]
     ended = report.newest.outcome if report.newest else ""
+    stopped = [words.stopped(report)] if report.sentences and not told and ended in ("failed", "to_do") else []
     if ended == "failed":
         # rows would hide what has to be mended
-        return "\n".join([*lines[:1], *older_code(lines), *ending(report, folder, width)])
+        return "\n".join([*lines[:1], *stopped, *older_code(lines), *ending(report, folder, width)])
     if ended == "to_do":
         # what to write and the next commands were said where the run stopped
-        return "\n".join([*lines[:1], *older_code(lines), *([f"Report: {folder / 'report.html'}"] if folder else [])])
+        place = [f"Report: {folder / 'report.html'}"] if folder else []
+        return "\n".join([*lines[:1], *stopped, *older_code(lines), *place])
     lines[1:1] = finals.told(report)
     chosen, hidden = short(report, most)
     if chosen:

@@ -67,6 +67,13 @@ def first_sentence(report: tree.Report) -> str:
     return f"No verdict yet: the run came as far as {last.name}."
 
 
+def stopped(report: tree.Report) -> str:
+    """Where the last run ended: at a gate that stayed shut, at a step to do, or "": a page of numbers would hide it."""
+    last = report.newest
+    where = {"failed": "Stopped at the gate of", "to_do": "The run came as far as"}
+    return f"{where[last.outcome]} {last.name}: {last.summary}." if last and last.outcome in where else ""
+
+
 def verdict_counts(rows: tuple[tree.Row, ...]) -> list[tuple[str, int, str]]:
     """(verdict, count, word) of the verdicts that occur, in the fixed order; rows of one kind use its words."""
     kinds = {row.kind for row in rows}

@@ -156,7 +156,11 @@ def test_a_shut_gate_shows_no_rows_but_what_to_do_about_it(failed: str, next_com
     report = report_of(measured((90.0,)), phases=(shut,))
     overrides = ("paper=mine", "phases=[training]", "model.width=8")  # a step is one phase already
     report = replace(report, header=replace(report.header, overrides=overrides))
-    assert terminal.render(report).splitlines() == ["One sentence.", f"Next: {next_command}"]
+    stopped = "Stopped at the gate of training: 1 of 2 checks."
+    assert terminal.render(report).splitlines() == ["One sentence.", stopped, f"Next: {next_command}"]
+    assert terminal.render(report, told=True).splitlines() == ["One sentence.", f"Next: {next_command}"]
+    # a page of numbers would hide it
+    assert stopped in html.render(report) and stopped in markdown.render(report)
 
 
 def test_a_printed_minus_is_written_as_ours() -> None:
@@ -168,8 +172,9 @@ def test_a_printed_minus_is_written_as_ours() -> None:
 def test_a_step_to_do_was_told_where_the_run_stopped() -> None:
     to_do = tree.Phase("data", "to_do", "to do: load the examples", (), 0, "")
     report = report_of(measured((90.0,), verdict="not_run", command="python -m repro run paper=mine"), phases=(to_do,))
-    assert terminal.render(report).splitlines() == ["One sentence."]
-    assert terminal.render(report, Path("runs/mine/1")).splitlines()[1:] == ["Report: runs/mine/1/report.html"]
+    assert terminal.render(report, told=True).splitlines() == ["One sentence."]
+    ended = terminal.render(report, Path("runs/mine/1")).splitlines()[1:]
+    assert ended == ["The run came as far as data: to do: load the examples.", "Report: runs/mine/1/report.html"]
 
 
 def test_what_is_undecided_asks_for_seeds_and_what_is_worse_for_its_cause() -> None:
