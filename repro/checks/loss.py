@@ -391,12 +391,6 @@ def outputs_unnormalised(bench: Bench) -> list[Finding]:
             findings.append(
                 failed(f"{name} are probabilities already", observed="every row sums to 1", threshold="1e-4", **fields)
             )
-        elif float(rows.min()) == 0 and float(rows.max()) > 0 and int((rows == 0).sum()) > 1:
-            zeros = f"{int((rows == 0).sum())} of {rows.numel()} are exactly 0, none is negative"
-            likely = ("a relu after the last layer: no class can be ruled out",)
-            findings.append(
-                failed(f"{name} are cut off at 0", observed=zeros, threshold="exact", likely=likely, **fields)
-            )
         elif float(rows.max()) <= 1e-6 and float(rows.logsumexp(-1).abs().max()) < 1e-4:
             if twice := normalised_twice(bench, name):
                 findings.append(failed("the loss normalises probabilities once more", **{**fields, **twice}))
