@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -131,13 +132,25 @@ def call_by_name(function: Callable[..., Any], tensors: Mapping[str, Any], what:
 
 @contextmanager
 def persons_errors(what: str) -> Iterator[None]:
-    """Turn an exception of the person's code into a `ComponentError` that shows their own traceback, shortened."""
+    """Turn an exception of the person's code into a `ComponentError` that shows their own traceback, shortened.
+
+    Code that changes the current folder raises too: the files of a run and its tables lie relative to it.
+    """
+    here = os.getcwd()
     try:
         yield
+        if (now := os.getcwd()) != here:
+            raise ComponentError(
+                f"{what}:\n  the code changed the current folder to {now} (os.chdir).",
+                "Open files by Path(__file__).parent instead: those of a run lie relative to the current folder.",
+            )
     except ReproError:
         raise
     except (Exception, SystemExit) as cause:  # an exit code of the person must not pass for a verdict
         raise ComponentError(f"{what}:\n{short_traceback(cause)}") from cause
+    finally:
+        if os.getcwd() != here:
+            os.chdir(here)
 
 
 def short_traceback(error: BaseException, frames: int = 4) -> str:

@@ -199,6 +199,11 @@ class Paper:
             raise ComponentError(
                 f"evaluation: {node['_target_']} returned a {type(metrics).__name__}, need a dict of metric values."
             )
+        if wrong := [name for name in metrics if not isinstance(name, str)]:
+            raise ComponentError(
+                f"evaluation: {node['_target_']} returned a value under {wrong[0]!r}, need names of metrics as text.",
+                "They are the `metric` of the reference table, such as accuracy.",
+            )
         plain = {name: number(value) for name, value in metrics.items()}
         return {**plain, **measured(self.settings, model, data, split, plain)}
 

@@ -117,6 +117,13 @@ def test_a_class_of_an_evaluation_is_built_and_its_object_called(package: Path) 
         Paper.from_config(settings).evaluate(None, None, "validation")
 
 
+def test_a_metric_without_a_name_is_told(package: Path) -> None:
+    (package / "nameless.py").write_text("def evaluate(model, data, split):\n    return {1: 0.5}\n")
+    paper = Paper.from_config({"paper": {"name": "p"}, "evaluation": {"_target_": "persons_paper.nameless.evaluate"}})
+    with pytest.raises(ComponentError, match="returned a value under 1, need names of metrics as text"):
+        paper.evaluate(None, None, "test")
+
+
 def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
     (package / "leaves.py").write_text("import sys\n\n\ndef make():\n    sys.exit(3)\n")
     with pytest.raises(ComponentError, match=r"leaves.py:5 in make(?s:.*)SystemExit: 3"):
@@ -124,6 +131,14 @@ def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
     (package / "gone.py").write_text("raise SystemExit(0)\n")
     with pytest.raises(ComponentError, match=r"gone.py:1 in <module>"):
         locate("persons_paper.gone.make", "model._target_")
+
+
+def test_code_that_changes_the_current_folder_is_told_and_brought_back(package: Path) -> None:
+    here = Path.cwd()
+    (package / "moves.py").write_text("import os\n\nos.chdir('/')\n\n\ndef make():\n    pass\n")
+    with pytest.raises(ComponentError, match=r"importing persons_paper.moves (?s:.*)changed the current folder to /"):
+        locate("persons_paper.moves.make", "model._target_")
+    assert Path.cwd() == here
 
 
 def test_a_message_of_several_lines_is_shown_whole_unless_it_is_long() -> None:
