@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from repro.errors import ConfigError, HarnessError
+from repro.sweeps import cores
 from repro.sweeps.cores import share_cores
 from repro.sweeps.pool import Pool, named_exit
 from repro.sweeps.tasks import (
@@ -209,7 +210,7 @@ def test_threads_reach_torch(torch_pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "threads", "cores", "expected"),
+    ("workers", "threads", "of", "expected"),
     [
         (None, None, 2, (2, 1)),
         (1, None, 2, (1, 2)),
@@ -219,8 +220,21 @@ def test_threads_reach_torch(torch_pool: Pool) -> None:
         (5, 7, 2, (5, 7)),
     ],
 )
-def test_cores_are_shared(workers: int | None, threads: int | None, cores: int, expected: tuple[int, int]) -> None:
-    assert share_cores(workers, threads, cores) == expected
+def test_cores_are_shared(workers: int | None, threads: int | None, of: int, expected: tuple[int, int]) -> None:
+    assert share_cores(workers, threads, of) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "usable"),
+    [("max 100000", 64), ("150000 100000", 2), ("50000 100000", 1), ("9900000 100000", 64), ("", 64)],
+)
+def test_the_quota_of_a_container_limits_the_cores(
+    limit: str, usable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(cores, "CGROUP_LIMIT", tmp_path / "cpu.max")
+    (tmp_path / "cpu.max").write_text(limit)
+    assert cores.available_cores() == usable
 
 
 def test_no_workers_is_a_config_error() -> None:

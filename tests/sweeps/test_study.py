@@ -106,6 +106,14 @@ def test_failed_trials_are_tried_again_when_asked(tmp_path: Path) -> None:
     assert set(told(tmp_path).values()) == {1}
 
 
+def test_a_trial_tried_again_takes_the_place_of_no_planned_one(tmp_path: Path) -> None:
+    first = ({"x": 1.0}, {"x": -1.0})
+    with pool() as workers:
+        fake_study(tmp_path, points=first, trials=2).run(workers)
+        record = fake_study(tmp_path, points=first, trials=3, retry_failed=True).run(workers)
+    assert len(record["trials"]) == 4 and [trial["params"]["x"] for trial in record["trials"]].count(-1.0) == 2
+
+
 def test_several_seeds_give_a_mean_and_their_values(tmp_path: Path) -> None:
     with pool() as workers:
         record = fake_study(tmp_path, **points(1.0, -1.0, seeds=(0, 1, 2))).run(workers)
