@@ -11,7 +11,9 @@ import pytest
 
 from repro.errors import ConfigError, ExitCode
 from repro.reference import audit, load_table, parse_table
+from repro.reference.schema import Spread
 from repro.verdict import Measured, Measurement, Row, Verdict, exit_code, first_sentence, judge, sentences
+from repro.verdict.rows import paper_sd
 
 TABLE = """\
 paper: mine
@@ -157,6 +159,23 @@ def test_rows_share_the_level() -> None:
     found = tuple(Measurement(i, metrics={"score": s, "other": math.nan}) for i, s in enumerate(scores))
     rows = rows_of(Measured("paper", "real", CONFIG, found))
     assert (rows["score"].verdict, rows["other"].verdict) == (Verdict.MATCH, Verdict.NOT_TESTABLE)
+
+
+@pytest.mark.parametrize(
+    ("spread", "seeds", "sd"),
+    [
+        (Spread(0.5, "sd"), None, 0.5),
+        (Spread(0.5, "se"), 4, 0.5 * 2),  # a standard error is sd / √n
+        (Spread(0.98, "ci95"), 16, 0.98 / 1.96 * 4),
+        (Spread(0.5, "se"), None, None),  # of how many runs is not printed
+        (None, 4, None),
+    ],
+)
+def test_the_papers_deviation_is_read_from_whatever_spread_it_prints(
+    spread: Spread | None, seeds: int | None, sd: float | None
+) -> None:
+    found = paper_sd(replace(PARSED.record("score"), spread=spread, seeds=seeds))
+    assert found == (None if sd is None else pytest.approx(sd))
 
 
 def test_claims_never_count() -> None:
