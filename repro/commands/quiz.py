@@ -80,7 +80,8 @@ def show(questions: list[Question], folder: Path, as_json: bool) -> None:
 
 def told(questions: list[Question], folder: Path) -> None:
     given = answers(folder)
-    print(printable(f"{sum(is_right(q, given) for q in questions)} of {len(questions)} answered and judged right"))
+    right = sum(is_right(q, given) for q in questions)
+    print(printable(f"{right} of {len(questions)} answered and judged right" if questions else "No question is asked."))
 
 
 def answer_one(given: argparse.Namespace, questions: list[Question], paper: Paper, folder: Path) -> ExitCode:

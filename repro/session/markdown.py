@@ -30,7 +30,8 @@ def render(page: Page, answers: bool = True) -> str:
     parts.append("## Checkpoint questions")
     after = "" if answers else ", and shows each answer after yours"
     right = sum(asked.state == "right" for asked in page.questions)
-    parts.append(f"{right} of {len(page.questions)} judged right. `{quiz(page)}` asks them{after}.")
+    counted = f"{right} of {len(page.questions)} judged right. `{quiz(page)}` asks them{after}."
+    parts.append(counted if page.questions else "None is asked at this step.")
     for asked in page.questions:
         mark = {"right": "x", "wrong": " ", "open": " "}[asked.state]
         again = " (judged wrong; try again)" if asked.state == "wrong" else ""

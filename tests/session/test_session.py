@@ -76,3 +76,12 @@ def test_boxes_follow_the_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_step_that_does_not_exist(capsys: Captured) -> None:
     assert main(["session", "paper=transformer", "step=modle"]) == 2
     assert "Near: model" in capsys.readouterr().err
+
+
+def test_a_step_without_questions_asks_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = whole_paper()
+    assert main(["session", f"paper={name}", "step=analysis"]) == 0
+    assert "None is asked at this step." in capsys.readouterr().out
+    assert main(["quiz", f"paper={name}", "step=analysis", "--list"]) == 0
+    assert capsys.readouterr().out.endswith("No question is asked.\n")
