@@ -228,7 +228,11 @@ def judge_overlap(
         return warned(f"{pair} share {shared} exact copies, as common as copies inside train", **fields)
     if shared == n:
         nothing = "the paper holds nothing out: then declare splits: {by: none, reason: …}"
-        fields["likely"] = ("the same file read for two splits", *CHECKS["splits_disjoint"].likely[:1], nothing)
+        fields["likely"] = (
+            "the same file read for two splits, or both drawn with one seed",
+            *CHECKS["splits_disjoint"].likely[:1],
+            nothing,
+        )
     return failed(f"{pair} overlap: {shared} of {n} examples", **fields)
 
 
@@ -316,7 +320,7 @@ def train_shuffled(bench: Bench, *, order: str = "shuffled", source: str = "") -
         return passed(f"training is shuffled anew each pass ({first.said})", **fields)
     inputs = forward_inputs(bench, {name: torch.empty(0) for name in first.names})
     copied = [
-        f"{y} is {x} itself: targets are not shifted, so streams do not go on"
+        f"{y} equals {x}: targets are not shifted, so the streams of the two do not go on"
         for x in inputs
         for y in loss_inputs(bench)
         if y in first.names and y not in inputs and not bench.paper.tensors[y].is_floating

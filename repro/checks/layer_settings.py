@@ -32,7 +32,7 @@ def dropout_rate(bench: Bench) -> Finding:
     """Decides whether layers of dropout leave out the share that the config's `dropout` says, not the share it keeps.
 
     Broken: a layer whose rate is 1 minus a rate of the model's config, and is none itself.
-    Likely: the rate of dropout is taken for the share that is kept (TensorFlow 1's keep_prob) | 1 - p is passed
+    Likely: the rate of dropout is taken for the share that is kept (TensorFlow 1's keep_prob) | 1 - dropout is given
     """
     settings = flat(bench.paper.settings.get("model") or {})
     rates = {

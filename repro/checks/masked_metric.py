@@ -64,7 +64,7 @@ def metric_of_its_mask(bench: Bench) -> list[Finding]:
         if names := differing(seen, others):
             observed = f"with other labels outside {shown(others, names)}, before {shown(seen, names)}"
             findings.append(
-                failed(f"{', '.join(names)} of {split} see labels outside of {mask}", observed=observed, **fields)
+                failed(f"labels outside of {mask} count in {', '.join(names)} of {split}", observed=observed, **fields)
             )
         elif not differing(seen, own):
             findings.append(not_run(f"the metrics of {split} do not move with its labels"))

@@ -273,6 +273,8 @@ def to_do_of(found: Check, location: str, what: str) -> Finding:
     return awaiting(found, reason, {"to_do": {"location": location, "what": what}})
 
 
+#: What PyTorch says where tensors of other shapes meet, or one is stored into another.
+OTHER_SHAPES = re.compile(r"size of tensor|number of sizes|broadcast|must match the existing size")
 #: What PyTorch says where float32 meets float64: a dtype fixed in the person's code, or a tensor made there with one.
 TWO_PRECISIONS = re.compile(r"\b(float\b.*\bdouble|double\b.*\bfloat)\b", re.IGNORECASE)
 
@@ -281,6 +283,11 @@ def error_of(found: Check, summary: str, location: str) -> Finding:
     likely: tuple[str, ...] = found.likely[:2]
     if "backward through the graph a second time" in summary:
         likely = ("a state carried from batch to batch is not detached, or backward is called twice", *likely)
+    if OTHER_SHAPES.search(summary):
+        likely = (
+            "an axis of size 1 is kept or lost ([N, 1] where [N] is meant): see squeeze(-1) and keepdim",
+            "axes stand in another order than this line expects",
+        )
     if TWO_PRECISIONS.search(summary):
         likely = (
             "data give float64, NumPy's default, to a model in float32",

@@ -258,11 +258,11 @@ def parameter_count(
         return warned(f"{surplus:,} parameters more than the paper's count: exactly biases", **fields)
     tied = "weight tying lost (copy instead of share)"
     likely = []
-    convolves = any(
-        isinstance(m, torch.nn.modules.conv._ConvNd) for p in bench.modules(model).values() for m in p.modules()
-    )
+    layers = [layer for module in bench.modules(model).values() for layer in module.modules()]
+    convolves = any(isinstance(layer, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)) for layer in layers)
+    embeds = any(isinstance(layer, torch.nn.Embedding) for layer in layers)
     sizes = [p.numel() for _, p in parameters.values() if p.dim() > 1]
-    if surplus > 0 and any(surplus % size == 0 and surplus // size <= 2 for size in sizes):
+    if surplus > 0 and embeds and any(surplus % size == 0 and surplus // size <= 2 for size in sizes):
         likely.append(tied)
     repeated = [name for name, held in lists(bench, model) if len({id(part) for part in held}) < len(held)]
     if surplus < 0 and repeated:
@@ -270,7 +270,7 @@ def parameter_count(
     if surplus < 0 and frozen and trainable + frozen == expected:
         likely.append("frozen flag left on (requires_grad False)")
     likely += [
-        "layers kept in a plain Python list" if surplus < 0 else tied,
+        *(["layers kept in a plain Python list"] if surplus < 0 else [tied] if embeds else []),
         "a layer missing or doubled" if surplus < 0 else "a layer doubled",
         *(["a parameter of another shape, such as one position for all places"] if surplus < 0 else []),
         *(["a projection shortcut where the paper has the identity"] if surplus > 0 and convolves else []),

@@ -84,6 +84,14 @@ def decay_suspects(group: dict[str, Any], need: Any, deviation: str, kind: str) 
     return (f"weight_decay of the paper not set: it is {group['weight_decay']}",)
 
 
+def held_twice(recording: Watched) -> bool:
+    """Whether two optimisers of an update have a parameter in common."""
+    names: dict[int, set[str]] = {}
+    for _, step in recording.steps:
+        names.setdefault(step.instance, set()).update(name for group in step.groups for name in group["names"])
+    return sum(map(len, names.values())) > len(set().union(*names.values()))
+
+
 def kind_of(step: Step) -> str:
     return {"adam": "adam", "adamw": "adamw", "sgd": "sgd"}.get(step.optimiser.lower(), step.optimiser.lower())
 
@@ -442,7 +450,9 @@ def all_parameters_updated(bench: Bench) -> Finding:
                 observed=f"{len(held)} held, and {strangers} that belong to no module of this model",
                 location=recording.location,
                 likely=(
-                    ("the optimiser holds the parameters of another model object",)
+                    ("two optimisers hold the same parameters: one is built with another module's",)
+                    if held_twice(recording)
+                    else ("the optimiser holds the parameters of another model object",)
                     if strangers
                     else ("part of the parameters was left out of the groups",)
                 )

@@ -112,7 +112,10 @@ def judge(
                     **fields,
                 )
             ]
-    fields |= {"expected": "one order", "observed": ", ".join(f"{name} {order}" for name, order in found.items())}
+    fields |= {
+        "expected": "all tensors of a batch in one order",
+        "observed": ", ".join(f"{name} {order}" for name, order in found.items()),
+    }
     if len(set(found.values())) > 1:
         likely = ("tensors are flattened in different orders: [T, N] here and [N, T] there",)
         return [failed("a batch holds its tensors in different orders", likely=likely, **fields)]

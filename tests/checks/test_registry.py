@@ -158,9 +158,14 @@ def test_the_lines_to_test_a_check_alone_import_the_check(name: str) -> None:
         ("mat1 and mat2 must have the same dtype, but got Float and Double", "data give float64"),
         ("expected scalar type Double but found Float", "data give float64"),
         ("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)", "a bug"),
+        ("The size of tensor a (4) must match the size of tensor b (5)", "an axis of size 1"),
+        (
+            "expand(torch.FloatTensor{[4, 4]}, size=[4]): the number of sizes provided (1) must be …",
+            "an axis of size 1",
+        ),
     ],
 )
-def test_two_precisions_are_traced_to_a_dtype_fixed_in_the_code(raised: str, first: str) -> None:
+def test_what_pytorch_says_is_traced_to_what_most_likely_causes_it(raised: str, first: str) -> None:
     @register
     def raising(bench: Any) -> Any:
         """Decides nothing.
