@@ -73,7 +73,7 @@ def sharpen(findings: list[Finding]) -> list[Finding]:
                 "mask polarity inverted (masks are built true = may attend, and read the other way, or the reverse)",
             )
         )
-    if {"validation_repeats", "train_examples_repeat"} <= failed:
+    if "validation_repeats" in failed and "train_examples_repeat" in failed | {f.check for f in warned}:
         rules.append(({"validation_repeats", "train_examples_repeat"}, "in-place op changes the stored data set"))
     if "deterministic" in failed:
         follows = "a consequence: the model in eval mode is not a function of its input (see deterministic)"

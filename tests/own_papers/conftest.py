@@ -20,7 +20,7 @@ def own_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     module_file.cache_clear()
     yield
     for name in set(sys.modules) - before:
-        if name.partition(".")[0] in ("waves", "ring", "communities", "stripes", "bottleneck", "corridor"):
+        if name.partition(".")[0] in ("waves", "ring", "communities", "stripes", "bottleneck", "hallway"):
             del sys.modules[name]
     module_file.cache_clear()
 

@@ -22,7 +22,7 @@ PAPERS = {
     "graph": "communities",
     "hand_written": "stripes",
     "noise": "bottleneck",
-    "acting": "corridor",
+    "acting": "hallway",
 }
 QUIET = ["scale=smoke", "tracking.wandb=disabled", "runs_folder=runs"]
 
@@ -192,7 +192,7 @@ BUGS = [
     ),
     (
         "acting",
-        "corridor/loss.py",
+        "hallway/loss.py",
         "(target - value).detach()",
         "(target - value)",
         "loss_finite_differences",
@@ -200,7 +200,7 @@ BUGS = [
     ),
     (
         "acting",
-        "corridor/loss.py",
+        "hallway/loss.py",
         "policy = -(",
         "policy = (",
         "advantage_direction",

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from corridor.data import Corridor
+from hallway.data import Hallway
 
 
 @torch.no_grad()
 def evaluate(model, data, split="test", episodes=5):
     was = model.training
     model.eval()
-    corridor = Corridor(episodes, data.cells, data.limit)
+    hallway = Hallway(episodes, data.cells, data.limit)
     total, going = torch.zeros(episodes), torch.ones(episodes, dtype=torch.bool)
     for _ in range(data.limit):
         parameter = next(model.parameters())
-        logits, _ = model(corridor.observe().to(parameter.dtype))
-        reward, _, terminated, cut = corridor.step(logits.argmax(-1))
+        logits, _ = model(hallway.observe().to(parameter.dtype))
+        reward, _, terminated, cut = hallway.step(logits.argmax(-1))
         total += reward * going
         going &= ~(terminated | cut)
     model.train(was)

@@ -1,4 +1,4 @@
-"""Experience in a corridor of cells: the goal is at the right end, each step costs a little."""
+"""Experience in a hallway of cells: the goal is at the right end, each step costs a little."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Corridor:
+class Hallway:
     """Walks side by side. An episode ends at the goal (terminated) or after `limit` steps (cut off)."""
 
     def __init__(self, walkers: int, cells: int, limit: int) -> None:
@@ -33,26 +33,26 @@ class Corridor:
 class Experience:
     def __init__(self, walkers=8, steps=16, cells=7, limit=30, discount=0.99, seed=0):
         self.walkers, self.steps, self.cells, self.limit, self.discount = walkers, steps, cells, limit, discount
-        self.corridor = Corridor(walkers, cells, limit)
+        self.hallway = Hallway(walkers, cells, limit)
         self.generator = torch.Generator().manual_seed(seed)
 
     def batches(self, split, model=None):
         """One rollout: in training from where the walkers stand, else from the start with a generator of its own."""
         if split == "train":
-            yield self.rollout(self.corridor, model, self.generator)
+            yield self.rollout(self.hallway, model, self.generator)
         else:
             seed = {"validation": 1001, "test": 1002}[split]
-            corridor = Corridor(self.walkers, self.cells, self.limit)
-            yield self.rollout(corridor, model, torch.Generator().manual_seed(seed))
+            hallway = Hallway(self.walkers, self.cells, self.limit)
+            yield self.rollout(hallway, model, torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
-    def rollout(self, corridor, model, generator):
+    def rollout(self, hallway, model, generator):
         seen, done, rewards, ends, values = [], [], [], [], []
         for _ in range(self.steps):
-            observation = corridor.observe()
+            observation = hallway.observe()
             logits, _ = model(observation)
             action = torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
-            reward, reached, terminated, cut = corridor.step(action)
+            reward, reached, terminated, cut = hallway.step(action)
             # the value of what was reached is worth nothing after the goal, and stands for the rest after a cut
             values.append(model(reached)[1] * ~terminated)
             seen.append(observation), done.append(action), rewards.append(reward), ends.append(terminated | cut)
@@ -72,8 +72,8 @@ class Experience:
         }
 
     def state_dict(self):
-        return {"generator": self.generator.get_state(), "cell": self.corridor.cell, "age": self.corridor.age}
+        return {"generator": self.generator.get_state(), "cell": self.hallway.cell, "age": self.hallway.age}
 
     def load_state_dict(self, state):
         self.generator.set_state(state["generator"])
-        self.corridor.cell, self.corridor.age = state["cell"].clone(), state["age"].clone()
+        self.hallway.cell, self.hallway.age = state["cell"].clone(), state["age"].clone()
