@@ -133,14 +133,21 @@ def tensor_faults(
             faults.append(f"indexes: {low:.0f} … {high:.0f}, outside the {limit} of {declaration.indexes}")
     if declaration.range is not None and (low < declaration.range[0] or high > declaration.range[1]):
         faults.append(f"range: {low:.4g} … {high:.4g}, declared {declaration.range[0]} … {declaration.range[1]}")
-    if declaration.padding is not None and value.dim() == 2 and declaration.axes[0] == "batch":
-        real = value != declaration.padding
+    if ends_with_padding(declaration) and value.dim() == 2:
+        real = value.ne(float(declaration.padding or 0))
         inside = bool((real[:, 1:] & ~real[:, :-1]).any())
         if inside:
             faults.append("padding: stands before real values, need it at the end only")
         if not bool(real.any(dim=1).all()):
             faults.append("padding: a whole row is padding")
     return faults
+
+
+def ends_with_padding(declaration: TensorDeclaration) -> bool:
+    """Whether rows are filled up with padding at their end. A negative one, such as -100, marks what does not count,
+    wherever that stands.
+    """
+    return declaration.padding is not None and declaration.padding >= 0 and declaration.axes[0] == "batch"
 
 
 def has_batch_axis(bench: Bench) -> bool:
@@ -479,13 +486,71 @@ def pairs_stay_pairs(bench: Bench) -> list[Finding]:
             fields["threshold"] = (
                 f"{limit:.2%}: half of what random pairs give, for {x} and {y} are drawn anew each pass"
             )
-        if common == 0:
+        if moved := moved_alone(bench, x, y):
+            findings.append(
+                failed(
+                    f"{x} is turned without its {y}",
+                    **{
+                        **fields,
+                        "expected": f"{y} is flipped or turned as its {x} is",
+                        "observed": moved,
+                        "threshold": "none: the same values in another order",
+                        "likely": (f"augmentation of {x} that leaves {y} as it is", *CHECKS["pairs_stay_pairs"].likely),
+                    },
+                )
+            )
+        elif common == 0:
             findings.append(not_run(f"no {x} comes twice (augmented, or drawn anew)"))
         elif wrong / common <= limit:
             findings.append(passed(f"{x} and {y} stay paired", **fields))
         else:
             findings.append(failed(f"{x} and {y} do not stay paired", **fields))
     return findings
+
+
+def moved_alone(bench: Bench, x: str, y: str) -> str:
+    """How an input comes flipped or turned in a second pass while its target of the same axes stays, "" if it does not.
+
+    Examples are told by their target, if no other has it. Only what moves values exactly is seen, no noise.
+    """
+    declared, other = bench.paper.tensors[x], bench.paper.tensors[y]
+    shared = [axis for axis in declared.axes if axis in other.axes and axis != "batch"]
+    if len(shared) < 2 or "batch" not in declared.axes or "batch" not in other.axes:
+        return ""
+    data = bench.data(fresh=True)
+    first, second = (by_target(bench, data, x, y) for _ in range(2))
+    where, there = ([axes.index(axis) - 1 for axis in shared] for axes in (declared.axes, other.axes))
+    seen: Counter[str] = Counter()
+    for key in first.keys() & second.keys():
+        (a, target), (b, _) = first[key], second[key]
+        if torch.equal(a, b):
+            continue
+        for axis, place, at in zip(shared, where, there, strict=True):
+            if torch.equal(a.flip(place), b) and not torch.equal(target.flip(at), target):
+                seen[f"flipped along {axis}"] += 1
+        if a.shape[where[0]] == a.shape[where[1]]:
+            for turns in (1, 2, 3):
+                if torch.equal(torch.rot90(a, turns, where[:2]), b) and not torch.equal(
+                    torch.rot90(target, turns, there[:2]), target
+                ):
+                    seen[f"turned by {90 * turns}°"] += 1
+    return "; ".join(f"{count} of {len(first)} {x} {how}, {y} unchanged" for how, count in seen.items())
+
+
+def by_target(bench: Bench, data: Any, x: str, y: str, enough: int = 500) -> dict[bytes, tuple[Tensor, Tensor]]:
+    """(input, target) of the examples of a training pass, as far as `enough`, whose target is no other's."""
+    found: dict[bytes, tuple[Tensor, Tensor]] = {}
+    counts: Counter[bytes] = Counter()
+    for batch in stream(bench, data, "train"):
+        if x not in batch or y not in batch or counts.total() >= enough:
+            break
+        inputs = batch[x].movedim(bench.paper.tensors[x].axes.index("batch"), 0)
+        targets = batch[y].movedim(bench.paper.tensors[y].axes.index("batch"), 0)
+        for a, b in zip(inputs, targets, strict=False):
+            key = b.contiguous().cpu().numpy().tobytes()
+            counts[key] += 1
+            found[key] = (a.clone(), b.clone())
+    return {key: pair for key, pair in found.items() if counts[key] == 1}
 
 
 def drawn_anew(first: Pass, second: Pass, name: str) -> bool:

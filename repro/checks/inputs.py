@@ -161,6 +161,16 @@ def with_padding(bench: Bench, batch: Mapping[str, Tensor], axis: str, extra: in
     return longer
 
 
+def cut(bench: Bench, batch: Tensors, axis: str, length: int) -> Tensors:
+    """Every tensor with this axis, cut to `length`."""
+    shorter = dict(batch)
+    for name, value in batch.items():
+        declaration = bench.paper.tensors.get(name)
+        if declaration is not None and axis in declaration.axes:
+            shorter[name] = value.narrow(declaration.axes.index(axis), 0, length).contiguous()  # code may call view
+    return shorter
+
+
 def component_location(bench: Bench, key: str) -> str:
     """Where the class or function of a component or piece ("model", "pieces.attention") is defined."""
     targets = bench.paper.targets()

@@ -13,7 +13,7 @@ from repro.checks.held_out import EXAMPLES, NO_EXAMPLES, arranged, evaluated, ev
 from repro.checks.inputs import component_location, known_sizes, other_values, real_places
 from repro.checks.metrics import PERFECT, SHARES, differing, shown
 from repro.checks.overfit import LIKELY_ABOVE, Memorised, below, memorise, total_of, why_not
-from repro.checks.registry import check, failed, not_run, passed
+from repro.checks.registry import CHECKS, check, failed, not_run, passed
 from repro.checks.watch import NoDropout, kept
 from repro.contract.bench import Bench
 from repro.findings import Finding
@@ -55,12 +55,18 @@ def oracle_predictions(bench: Bench) -> Finding:
     if not known:
         return not_run(f"none of {', '.join(metrics)} has a best value that is known ({', '.join(PERFECT)})")
     if wrong:
+        likely = CHECKS["oracle_predictions"].likely
+        places = torch.cat([real_places(bench, piece, pair[1]).flatten() for piece in data.held]).double()
+        share = float(places.mean())  # of the targets that count
+        if share < 1 and all(abs(float(metrics[n]) - PERFECT[n][0] * share) <= 1e-6 * PERFECT[n][0] for n in wrong):
+            likely = ("divided by all places, also those that do not count (padding, words not chosen)", *likely)
         return failed(
             f"a model that predicts every target right gets {shown(metrics, wrong)}",
             expected=", ".join(f"{n} {PERFECT[n][0]:g}" for n in wrong),
             observed=shown(metrics, wrong),
             threshold="1e-6: every prediction is right",
             location=component_location(bench, "evaluation"),
+            likely=likely,
         )
     return passed(
         f"six memorised examples give {shown(metrics, known)}",

@@ -168,7 +168,40 @@ def loss_value(
         text = finding.summary.replace("agrees with its oracle", f"is right on {words}")
         text = text.replace("differs from its oracle", f"is wrong on {words}")
         findings.append(finding.with_changes(summary=text, component="loss" if term == "total" else term))
-    return [scale_is_settled_elsewhere(bench, f) for f in shifted_first(bench, findings, logits, targets, padding)]
+    findings = [scale_is_settled_elsewhere(bench, f) for f in shifted_first(bench, findings, logits, targets, padding)]
+    return findings + ignored_that_count(bench, logits, targets, place, classes, {**batch, **outputs, logits: random})
+
+
+def ignored_that_count(
+    bench: Bench, logits: str, targets: str, place: int, classes: int, tensors: Tensors
+) -> list[Finding]:
+    """A finding where the total depends on scores whose target is no class, such as the 255 of void pixels."""
+    ignored = (tensors[targets] < 0) | (tensors[targets] >= classes)
+    if not bool(ignored.any()):
+        return []
+    free = tensors[logits].movedim(-1, place).contiguous().requires_grad_()
+    total = bench.call_loss({**tensors, logits: free})["total"]
+    if not total.requires_grad:
+        return []
+    (gradient,) = torch.autograd.grad(total.sum(), free)
+    size = gradient.movedim(place, -1).abs().amax(dim=-1)
+    count = int((size[ignored] > 0).sum())
+    if not count:
+        return []
+    return [
+        failed(
+            f"places whose {targets} is no class count in the loss",
+            expected=f"d total / d {logits} is 0 where {targets} is not one of the {classes} classes",
+            observed=f"gradient at {count} of {int(ignored.sum())} such places",
+            threshold="exactly zero",
+            location=component_location(bench, "loss"),
+            component="loss",
+            likely=(
+                "a term that takes the ignored places with it (the mask is left out of it)",
+                "padding counted in the loss",
+            ),
+        )
+    ]
 
 
 def class_axis(bench: Bench, logits: str, targets: str) -> int:

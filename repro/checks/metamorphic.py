@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from repro.checks import tolerance
 from repro.checks.inputs import (
     component_location,
+    cut,
     flat,
     forward_inputs,
     known_sizes,
@@ -384,6 +386,8 @@ def appended(
         likely = ("padding mask missing in the encoder's self-attention", *likely[1:])
     else:
         likely = ("padding mask dropped in the cross-attention (memory mask None)", *likely[1:3], likely[0])
+    if not math.isfinite(float(gap)):  # a row whose every place is hidden
+        likely = (likely[1], *(text for text in likely if text != likely[1]))
     return failed(f"{output} changes with the amount of padding in {input}", likely=likely, **fields)
 
 
@@ -604,16 +608,6 @@ def position_sensitive(bench: Bench, *, output: str = "", input: str = "") -> li
     if axis not in declared.axes:
         findings.append(swapped_tokens(bench, model, batch, input, output, place))
     return findings
-
-
-def cut(bench: Bench, batch: Tensors, axis: str, length: int) -> Tensors:
-    """Every tensor with this axis, cut to `length`."""
-    shorter = dict(batch)
-    for name, value in batch.items():
-        declaration = bench.paper.tensors.get(name)
-        if declaration is not None and axis in declaration.axes:
-            shorter[name] = value.narrow(declaration.axes.index(axis), 0, length).contiguous()  # code may call view
-    return shorter
 
 
 def constant_tokens(

@@ -154,6 +154,8 @@ def shared_lengths(bench: Bench, batch: Mapping[str, Tensor]) -> dict[tuple[str 
         declaration = bench.paper.tensors.get(name)
         if declaration is None or declaration.padding is None or value.dim() != 2 or declaration.axes[0] != "batch":
             continue
+        if declaration.padding < 0:  # marks what does not count, such as words that are not hidden, anywhere
+            continue
         own = used_lengths((value != declaration.padding).cpu().numpy())
         before = lengths.get(declaration.axes)
         lengths[declaration.axes] = own if before is None or len(before) != len(own) else np.minimum(own, before)

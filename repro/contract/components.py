@@ -97,6 +97,9 @@ def check_arguments(target: Any, positional: tuple[Any, ...], arguments: Mapping
 
 
 def parameters_of(target: Any) -> dict[str, inspect.Parameter]:
+    """The parameters that calling `target` takes by name: of a module, such as a loss that is one, those of forward."""
+    if not inspect.isclass(target) and callable(getattr(target, "forward", None)):
+        target = target.forward
     try:
         return dict(inspect.signature(target).parameters)
     except (TypeError, ValueError):  # builtins without a signature

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from repro.contract.components import build, call_by_name, locate, location_of, persons_errors
+from repro.contract.components import build, call_by_name, locate, location_of, parameters_of, persons_errors
 from repro.contract.paper import Paper
 from repro.errors import ComponentError, ConfigError
 
@@ -122,6 +123,11 @@ def test_a_metric_without_a_name_is_told(package: Path) -> None:
     paper = Paper.from_config({"paper": {"name": "p"}, "evaluation": {"_target_": "persons_paper.nameless.evaluate"}})
     with pytest.raises(ComponentError, match="returned a value under 1, need names of metrics as text"):
         paper.evaluate(None, None, "test")
+
+
+def test_what_a_loss_takes_that_is_a_module_is_what_its_forward_takes() -> None:
+    assert list(parameters_of(torch.nn.CrossEntropyLoss())) == ["input", "target"]
+    assert "ignore_index" in parameters_of(torch.nn.CrossEntropyLoss)  # to build it takes others
 
 
 def test_an_exit_in_the_persons_code_is_no_verdict(package: Path) -> None:
