@@ -42,6 +42,8 @@ WORDS = {
     "after": "the mask is applied after the softmax, and rows no longer sum to 1",
     "no output": "the last projection W^O is not applied",
 }
+#: Scales that a paper may declare, by the mistake of `WORDS` that they are elsewhere.
+SCALES = {"none": "not scaled", "width": "width", "d_k": "d_k"}
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,19 @@ class Projections:
 
 
 @check(phase="model", family="oracle", component="model")
-def self_attention_agrees(bench: Bench) -> list[Finding]:
+def self_attention_agrees(bench: Bench, *, scale: str = "", source: str = "") -> list[Finding]:
     """Decides of a module with projections to queries, keys and values and one back whether it is softmax(q k^T /
     sqrt(d_k)) v of its own weights, for each head, with or without a causal mask.
 
     Needs no declaration: a module is taken for attention by its linear layers, one of width 3 d or three named like q,
-    k and v, and one that leads back; it is called on random inputs.
+    k and v, and one that leads back; it is called on random inputs. `scale` declares another one than 1 / sqrt(d_k):
+    `none` (Raffel et al. 2020 take none), `width` for 1 / sqrt(d_model), or `d_k` for 1 / d_k.
     Broken: its result is exactly what a known mistake gives. Another attention than the standard one is not judged.
     Likely: scores are not divided by sqrt(d_k) | the softmax runs over the query axis | heads are merged without
     transpose | the mask is applied after the softmax
     """
+    if scale not in ("", *SCALES):
+        return [not_run(f"properties: self_attention_agrees: scale is {scale!r}, known are {', '.join(SCALES)}")]
     found = []
     for owner, model in bench.modules(bench.model()).items():
         model.eval()
@@ -78,7 +83,7 @@ def self_attention_agrees(bench: Bench) -> list[Finding]:
             if type(module) in kinds or not (linear := linears(module)):
                 continue
             kinds.add(type(module))
-            found.append(judge(bench, f"{owner}.{name}".removeprefix("model."), module, linear))
+            found.append(judge(bench, f"{owner}.{name}".removeprefix("model."), module, linear, scale, source))
     return found or [not_run("the model has no module with linear layers to queries, keys and values and one back")]
 
 
@@ -121,7 +126,9 @@ def result(module: nn.Module, x: Tensor) -> Array | None:
     return np.asarray(returned.double().numpy())
 
 
-def judge(bench: Bench, name: str, module: nn.Module, linear: dict[str, nn.Linear]) -> Finding:
+def judge(
+    bench: Bench, name: str, module: nn.Module, linear: dict[str, nn.Linear], scale: str = "", source: str = ""
+) -> Finding:
     width = next(iter(linear.values())).in_features
     x = torch.randn(EXAMPLES, LENGTH, width, generator=torch.Generator().manual_seed(37), dtype=torch.float64)
     with bench.precision():
@@ -148,14 +155,24 @@ def judge(bench: Bench, name: str, module: nn.Module, linear: dict[str, nn.Linea
         made = attention(p, heads, causal, mistake)
         return near(ours, made.transpose(1, 0, 2) if turned else made, bound)
 
+    declared = SCALES.get(scale, "")
+    if declared:
+        fields["expected"] += f", the scale as declared: {scale}" + (f" ({source})" if source else "")
     for heads, causal, turned, p in tried:
-        if equal(heads, causal, turned, p):
+        if equal(heads, causal, turned, p, declared):
             mask = ", causal" if causal else ""
             return passed(f"{name} is softmax attention of {heads} heads{mask}", observed="equal", **fields)
+        if declared and equal(heads, causal, turned, p):
+            scaled = "scores are divided by sqrt(d_k), where another scale is declared"
+            return failed(
+                f"{name} has another scale than declared", observed="1 / sqrt(d_k)", likely=(scaled,), **fields
+            )
     for (heads, causal, turned, p), (mistake, words) in product(tried, WORDS.items()):
         if equal(heads, causal, turned, p, mistake):
             mask = ", causal" if causal else ""
             fields["observed"] = f"exactly what comes out when {words}, with {heads} heads{mask}"
+            for key in (key for key, text in SCALES.items() if text == mistake):
+                fields["expected"] += f"; if so meant by the paper, {{property: self_attention_agrees, scale: {key}}}"
             if mistake == "d_k":  # the scale of maximal update parametrisation (Yang et al. 2022, definition 4.1)
                 return warned(f"{name} is attention with another scale: {words}", **fields)
             rest = [text for key, text in WORDS.items() if key in ("not scaled", "queries") and key != mistake]

@@ -107,9 +107,18 @@ class Bench:
         return nullcontext()
 
 
-def found(module: nn.Module) -> Finding:
-    (finding,) = self_attention_agrees(Bench(module))  # type: ignore[arg-type]
+def found(module: nn.Module, **options: str) -> Finding:
+    (finding,) = self_attention_agrees(Bench(module), **options)  # type: ignore[arg-type]
     return finding
+
+
+@pytest.mark.parametrize(("wrong", "scale"), [("not scaled", "none"), ("width", "width"), ("d_k", "d_k")])
+def test_another_scale_can_be_declared_and_the_message_says_how(wrong: str, scale: str) -> None:
+    told = found(Fused(wrong=wrong))
+    assert told.outcome is not Outcome.PASSED and f"scale: {scale}}}" in told.expected
+    assert found(Fused(wrong=wrong), scale=scale).outcome is Outcome.PASSED
+    assert found(Fused(), scale=scale).likely == ("scores are divided by sqrt(d_k), where another scale is declared",)
+    assert found(Fused(), scale="half").outcome is Outcome.NOT_RUN
 
 
 @pytest.mark.parametrize("layout", ["qkv", "by head", "by number", "length first"])
