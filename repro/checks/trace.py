@@ -512,9 +512,11 @@ def train_mode(bench: Bench) -> Finding:
             likely=("forward runs under torch.no_grad() or inference_mode",),
         )
     by_module = {f.module for _, f in learning}
+    alike: list[str] = []
     for name in sorted(by_module):
         if not any(f.training for _, f in learning if f.module == name):
             if not mode_matters(bench, name):
+                alike.append(name)
                 continue
             return failed(
                 f"{name} is in eval mode in the forward of an update that follows an evaluation",
@@ -532,6 +534,13 @@ def train_mode(bench: Bench) -> Finding:
             f"{len(sleeping)} dropout or batch-normalisation layers stay in eval mode while training:"
             f" {', '.join(sleeping[:3])}",
             expected="train mode, unless the paper freezes them",
+            observed="training=False",
+            location=recording.location,
+        )
+    if alike:
+        return warned(
+            f"{', '.join(alike)} in eval mode in the forward of an update: harmless, for no layer differs in it",
+            expected="model.train() in update, for the day the model gets dropout or batch normalisation",
             observed="training=False",
             location=recording.location,
         )
