@@ -92,6 +92,11 @@ class Check:
                     print(f"         {label}: {getattr(finding, label)}")
         return findings
 
+    def switched_off(self, reason: str) -> Finding:
+        """What stands in the check's place where the config takes it out: it did not run, and why."""
+        why = f"switched off in the config: {reason}"
+        return awaiting(self, why, {"switched_off": reason})
+
 
 CURRENT: ContextVar[Check] = ContextVar("current_check")
 CHECKS: dict[str, Check] = {}
@@ -256,6 +261,7 @@ def own_location(finding: Finding, found: Check, bench: Bench) -> str:
 
 
 def awaiting(found: Check, reason: str, details: dict[str, Any]) -> Finding:
+    """A finding that the check did not run, made from outside of it."""
     return Finding(
         check=found.name,
         component=found.component,

@@ -89,6 +89,8 @@ def finding_lines(evidence: Evidence) -> list[str]:
     for finding in evidence.findings:
         if finding.outcome is Outcome.WARNED:
             lines.append(f"   ! {finding.component}/{finding.check}: {finding.summary}")
+        elif finding.details.get("switched_off"):
+            lines.append(f"   ! {finding.component}/{finding.check}: {finding.reason}")
             if "python -m repro" in finding.observed:  # what would tell more
                 lines.append(f"     {finding.observed}")
     for finding in evidence.findings:

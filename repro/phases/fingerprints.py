@@ -221,6 +221,7 @@ def phase_fingerprint(phase: str, paper: Paper, table_digest: str = "") -> str:
             "phase": phase,
             "sections": sections,
             "checks": entries_of(phase, paper.settings),
+            "without": (paper.settings.get("check") or {}).get("without") or {},
             "sources": digest_of_files(files | extension_files(paper)),
             "harness": deciding_code(),
             "before": phase_fingerprint(BEFORE[phase], paper) if phase in BEFORE else "",

@@ -52,6 +52,20 @@ def planned_checks(phase: str, context: PhaseContext, paper: Paper | None = None
     return planned
 
 
+def switched_off(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Reasons by the names of checks that the config takes out. Raises `ConfigError` for one without a reason."""
+    from repro.checks import registry
+
+    without = (settings.get("check") or {}).get("without") or {}
+    if not isinstance(without, Mapping):
+        raise ConfigError(f"check.without: got {without!r}, need a mapping.", "Such as {train_shuffled: <the reason>}.")
+    for name, reason in without.items():
+        registry.find(str(name))
+        if not isinstance(reason, str) or not reason.strip():
+            raise ConfigError(f"check.without.{name}: got {reason!r}, need the reason.", "It stands in the report.")
+    return {str(name): reason.strip() for name, reason in without.items()}
+
+
 def run_gate(phase: str, context: PhaseContext, summary: str = "", data: dict[str, Any] | None = None) -> Evidence:
     """Run every planned check of a phase and conclude. A finding that failed or raised keeps the gate shut.
 
@@ -66,7 +80,12 @@ def run_gate(phase: str, context: PhaseContext, summary: str = "", data: dict[st
         for name, options in planned_checks(phase, context, paper)
     ]
     findings: list[Finding] = []
+    without = switched_off(context.settings)
     for position, (system, paper, name, options) in enumerate(planned):
+        if name in without:
+            off = registry.find(name).switched_off(without[name])
+            findings.append(of_system(off, system, context.paper.name) if system.name else off)
+            continue
         context.progress(phase, f"{name} · {system.name}" if system.name else name, position, len(planned))
         for finding in registry.run_check(name, context.bench(system.name, paper), options):
             found = of_system(finding, system, context.paper.name) if system.name else finding
