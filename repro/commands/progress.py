@@ -140,7 +140,7 @@ def gotchas(folders: Iterable[RunFolder]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for entries in kinds.values():
         failed: dict[tuple[str, str], tuple[dict[str, Any], RunFolder]] = {}
-        for line, folder in sorted(entries, key=lambda entry: str(entry[0].get("created"))):
+        for line, folder in sorted(entries, key=written):
             for check in line.get("failed") or ():
                 failed[line["phase"], check] = (line, folder)
             together: dict[str, dict[str, Any]] = {}  # by the moment at which they failed
@@ -162,6 +162,12 @@ def gotchas(folders: Iterable[RunFolder]) -> list[dict[str, Any]]:
                 }
             found += together.values()
     return sorted(found, key=lambda one: one["passed"])
+
+
+def written(entry: tuple[dict[str, Any], RunFolder]) -> tuple[str, int]:
+    """When a line of the evidence's history was written: two folders may hold lines of one second."""
+    line, _ = entry
+    return str(line.get("created")), int(line.get("nanoseconds") or 0)
 
 
 def changed(before: tuple[dict[str, Any], RunFolder], after: tuple[dict[str, Any], RunFolder]) -> list[str]:

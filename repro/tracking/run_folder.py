@@ -16,6 +16,7 @@ import hashlib
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ class RunFolder:
                 "passed": sorted(passed - set(failed)),
                 "sources": self._keep_sources(sources),
                 "created": record["created"],
+                "nanoseconds": time.time_ns(),  # since 1970: orders what was written within one second
                 "fingerprint": evidence.fingerprint,
             },
         )

@@ -72,6 +72,18 @@ def test_a_mended_configuration_is_a_gotcha_too_but_another_scale_is_none(model:
     assert gotcha["changed"] == [f"config:1: run: {'a' * 12} → run: {'b' * 12}"]
 
 
+def test_evidence_of_one_second_is_read_in_the_order_in_which_it_was_written(model: Path) -> None:
+    first, later = a_run("a" * 12), a_run("b" * 12)
+    second = "2026-01-01T10:00:00"
+    first.write_evidence(seen(Outcome.FAILED, "2026-01-01T09:00:00"), [model])
+    model.write_text("a = 1\nmask = triu(1)\n")
+    first.write_evidence(seen(Outcome.PASSED, second), [model])
+    later.write_evidence(seen(Outcome.PASSED, second), [model])
+    for order in ([first, later], [later, first]):
+        (gotcha,) = gotchas(order)
+        assert gotcha["changed"] == ["mine/model.py:2: mask = triu(0) → mask = triu(1)"]
+
+
 def test_an_edit_clears_the_mark_of_a_file(model: Path) -> None:
     run = a_run("aaaaaaaaaaaa")
     assert progress([run])["explained"]["files"] == {"explained": 0, "total": 1}
