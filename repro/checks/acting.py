@@ -34,10 +34,12 @@ def recurs(bench: Bench, batch: Mapping[str, Tensor]) -> bool:
 
 def observed(bench: Bench, batches: Iterable[Mapping[str, Tensor]]) -> set[bytes]:
     """The floating inputs of the model in these batches, a key for each step."""
-    found: set[bytes] = set()
-    for batch in batches:
-        found.update(keys(batch, [n for n in forward_inputs(bench, batch) if batch[n].is_floating_point()]))
-    return found
+    return {key for batch in batches for key in steps(bench, batch)}
+
+
+def steps(bench: Bench, batch: Mapping[str, Tensor]) -> Iterator[bytes]:
+    """One key for each step of the batch, of what the model was given there."""
+    return keys(batch, [n for n in forward_inputs(bench, batch) if batch[n].is_floating_point()])
 
 
 def keys(batch: Mapping[str, Tensor], names: Sequence[str]) -> Iterator[bytes]:

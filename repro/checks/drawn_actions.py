@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.checks.acting import acted, keys
-from repro.checks.inputs import component_location, forward_inputs
+from repro.checks.acting import acted, steps
+from repro.checks.inputs import component_location
 from repro.checks.policies import arrays
 from repro.checks.registry import failed, not_run, passed
 from repro.checks.watch import seed_all
@@ -44,9 +44,9 @@ def judge_drawn(bench: Bench, action: str, distribution: str, parameters: Sequen
     known: set[bytes] = set()
     for rollout in range(ROLLOUTS):
         for batch in acted(bench, bench.seed + rollout, model):
-            names = [name for name in forward_inputs(bench, batch) if batch[name].is_floating_point()]
-            fresh = [place for place, key in enumerate(keys(batch, names)) if key not in known]
-            known.update(keys(batch, names))
+            met = list(steps(bench, batch))
+            fresh = [place for place, key in enumerate(met) if key not in known]
+            known.update(met)
             if fresh:
                 with torch.no_grad():
                     outputs = bench.forward(model, batch)

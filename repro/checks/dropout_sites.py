@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from repro.arithmetic import evaluate
 from repro.checks.inputs import component_location, model_sizes
 from repro.checks.registry import check, failed, not_run, passed
+from repro.checks.watch import NoDropout
 from repro.contract.bench import Bench
 from repro.contract.components import is_persons_file, relative
 from repro.findings import Finding
@@ -30,8 +31,6 @@ class Site:
 class Calls(TorchFunctionMode):
     """Inside, every dropout that acts leaves a `Site`; what it returns is untouched."""
 
-    names = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-
     def __init__(self) -> None:
         super().__init__()
         self.sites: list[Site] = []
@@ -40,7 +39,7 @@ class Calls(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         rate = 0.0
-        if name in self.names:
+        if name in NoDropout.names:
             acts = kwargs.get("train", kwargs.get("training", args[2] if len(args) > 2 else True))
             rate = float(kwargs.get("p", args[1] if len(args) > 1 else 0.5)) if acts else 0.0
         elif name == "scaled_dot_product_attention":

@@ -106,7 +106,7 @@ NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 
 
 @torch.no_grad()
-def normalised_twice(bench: Bench, model: Any) -> dict[str, str]:
+def norms_of_norms(bench: Bench, model: Any) -> dict[str, str]:
     """Norms that get what another norm returned, nothing between, each with that other: names in their module."""
     returned: dict[int, tuple[str, Tensor]] = {}  # the tensors are kept, so that no other gets the number of one
     found: dict[str, str] = {}

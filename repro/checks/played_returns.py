@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -124,9 +124,13 @@ def finished_returns(bench: Bench, *, tensor: str = "", window: int = 100) -> Fi
     return passed(f"{tensor} is the mean return of the episodes that had ended, {len(seen[-1][1])} at last", **fields)
 
 
-def whole_episodes(played: list[Played]) -> list[float]:
-    """Undiscounted returns of all episodes that came to an end."""
-    return [sum(r) for one in played for r, ended in zip(one.episodes, one.ended, strict=True) if ended]
+def whole_episodes(played: list[Played], before: Sequence[int] = ()) -> list[float]:
+    """Undiscounted returns of the episodes that came to an end, without the first ones: so many `before`, by place."""
+    found: list[float] = []
+    for number, one in enumerate(played):
+        first = before[number] if number < len(before) else 0
+        found += [sum(r) for r, ended in zip(one.episodes[first:], one.ended[first:], strict=True) if ended]
+    return found
 
 
 @check(phase="evaluation", family="oracle", component="evaluation")
@@ -146,15 +150,11 @@ def evaluated_returns(bench: Bench, *, metric: str = "episode_return") -> Findin
         model = bench.model(dtype=torch.float32)
         data = bench.paper.build_data(bench.seed)
         next(iter(data.batches("train", model=model)), None)  # so that running statistics have learned something
-        before = len(played), [len(one.episodes) for one in played]
+        before = [len(one.episodes) for one in played]
         metrics = bench.evaluate(model, "test", data=data)
     if metric not in metrics:
         return not_run(f"evaluate returns no {metric}, only {', '.join(metrics)}")
-    whole: list[float] = []
-    for number, one in enumerate(played):
-        first = before[1][number] if number < before[0] else 0
-        episodes = zip(one.episodes[first:], one.ended[first:], strict=True)
-        whole += [sum(rewards) for rewards, ended in episodes if ended]
+    whole = whole_episodes(played, before)
     if not whole:
         return not_run("no environment that gymnasium.make gave was played to an end while evaluate() ran")
     value, bound = float(metrics[metric]), 1e-4 * max(1.0, *(abs(number) for number in whole))

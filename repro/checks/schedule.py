@@ -111,7 +111,8 @@ def divided_as_the_sum(
     declared one divided by the number of what is summed: the mean of a paper, written another way.
     """
     rate = formula(bench.paper)
-    assert rate is not None
+    if not finding.blocks or rate is None:
+        return finding
     counts = {step: summed_over(bench, batches[step]) for step in seen}
     for name in counts[min(seen)]:
         if not all(agrees(lr * counts[step].get(name, 0), rate(step), abs(rate(step))) for step, lr in seen.items()):
@@ -168,7 +169,7 @@ def learning_rate_trace(bench: Bench) -> Finding:
         return not_run(HAND_WRITTEN)
     finding = report_rates(bench.paper, seen, recording.location, "watched updates", LIKELY)
     batches = {update.number: update.batch for update in recording.updates}
-    return divided_as_the_sum(bench, finding, seen, batches) if finding.blocks else finding
+    return divided_as_the_sum(bench, finding, seen, batches)
 
 
 @check(phase="training", family="trace", component="training")
@@ -198,7 +199,7 @@ def schedule_driven(bench: Bench, *, updates: int | None = None) -> Finding:
         seen, how = drive(bench, last, interesting, DRIVING_SECONDS_SURE, jump=False)
         finding = report_rates(bench.paper, seen, location, how, CURRENT_LIKELY)
     batches = dict.fromkeys(seen, driving_batch(bench))
-    return divided_as_the_sum(bench, finding, seen, batches) if finding.blocks else finding
+    return divided_as_the_sum(bench, finding, seen, batches)
 
 
 CURRENT_LIKELY = (

@@ -9,7 +9,7 @@ import torch
 
 from repro.checks import tolerance
 from repro.checks.inputs import component_location, flat, known_sizes, model_sizes
-from repro.checks.modules import capturing, eval_mode, match_parameters, near, normalised_twice, stage_modules
+from repro.checks.modules import capturing, eval_mode, match_parameters, near, norms_of_norms, stage_modules
 from repro.checks.registry import CHECKS, check, failed, not_run, passed, warned
 from repro.contract.bench import Bench
 from repro.contract.components import location_of
@@ -245,7 +245,7 @@ def parameter_count(
     if trainable == expected:
         return passed(f"{trainable:,} trainable parameters, as the paper's sizes give", **fields)
     surplus = trainable - expected
-    again = normalised_twice(bench, bench.model()) if surplus > 0 else {}
+    again = norms_of_norms(bench, model) if surplus > 0 else {}
     if again and surplus == sum(p.numel() for name, p in parameters.values() if name.rpartition(".")[0] in again):
         norm, before = next(iter(again.items()))
         return failed(

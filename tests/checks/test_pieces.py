@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from repro.checks.modules import normalised_twice
+from repro.checks.modules import norms_of_norms
 from repro.checks.registry import run_check
 from repro.contract.bench import Bench
 from repro.contract.paper import Paper
@@ -160,4 +160,4 @@ def test_a_norm_of_what_is_normalised_is_named(again: bool) -> None:
         synthetic=lambda n: torch.randn(n, 4),
         forward=lambda model, batch: model(batch),
     )
-    assert normalised_twice(bench, model) == ({"end": "norm"} if again else {})
+    assert norms_of_norms(bench, model) == ({"end": "norm"} if again else {})
